@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Makes the EROFS index of a layer: metadata only, 512-byte blocks, data in one
+ * extra device, the tarball. The on-disk structures are those of Linux's
+ * fs/erofs/erofs_fs.h; format/erofs-format.h restates them.
+ *
+ * The image is a function of the set of entries and of the layer's digest, not
+ * of how the entries were found: made at a seal or from the tarball alone it is
+ * the same, byte for byte.
+ */
+
+#include "format/entry.h"
+#include "util/buf.h"
+#include "util/digest.h"
+#include "util/error.h"
+
+struct erofs_writer;
+
+int erofs_writer_new(struct erofs_writer **ret);
+struct erofs_writer *erofs_writer_free(struct erofs_writer *w);
+void erofs_writer_freep(struct erofs_writer **w);
+
+/*
+ * Adds a copy of e. Missing parents are made as directories 0755 root:root of
+ * time 0 until an entry for them comes. An entry for a path that is there
+ * already replaces it as tar would (a directory entry updates a directory and
+ * keeps what is in it, ENTRY_OPAQUE stays set). Whiteouts replace what is at
+ * their path and are not added below a parent that is not a directory.
+ *
+ * xattrs are taken as given, so callers pass the user's view: names that begin
+ * with "trusted.overlay." are escaped for overlayfs (one more ".overlay"), and
+ * the marks for whiteouts and opaque directories are the writer's own.
+ *
+ * -EINVAL names what EROFS cannot hold: a hard link to nothing or to a
+ * directory, extents that are not multiples of 512 bytes, a payload that is not
+ * on a 512-byte boundary, a tarball beyond 2 TiB.
+ */
+int erofs_writer_add(struct erofs_writer *w, const struct entry *e,
+		     struct err *err);
+
+/* Regular files, directories and others added so far, hard links included. */
+uint64_t erofs_writer_count(const struct erofs_writer *w);
+
+/*
+ * Lays the image out and writes it to fd from offset 0, in pieces, padded to
+ * 4 KiB. tar and tar_size describe the finished tarball: tar in hex becomes the
+ * device's tag, its first 16 bytes the UUID. The writer is of no use
+ * afterwards. Memory stays within about 120 bytes an entry and its name.
+ */
+int erofs_writer_finish(struct erofs_writer *w, const struct digest *tar,
+			uint64_t tar_size, int fd, uint64_t *ret_size,
+			struct err *err);

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * A pack: chunks as independent zstd frames (RFC 8878), and a skippable frame
+ * at the end that says what they are, so that "zstd -dc PACK" gives their bytes
+ * and a pack can be read without any database. Named by its SHA-256.
+ *
+ * pack.c has the byte table of the contents.
+ */
+
+#include "util/buf.h"
+#include "util/digest.h"
+#include "util/error.h"
+
+#include <stdint.h>
+
+/* A pack is closed when the next chunk would take it beyond this. */
+#define PACK_SIZE_MAX (64u << 20)
+
+struct pack_entry {
+	struct digest chunk; /* SHA-256 of the uncompressed bytes */
+	uint64_t offset;     /* of the frame in the pack */
+	uint32_t length;     /* of the frame */
+	uint32_t size;	     /* uncompressed */
+};
+
+struct pack_toc {
+	struct pack_entry *entries; /* in pack order */
+	size_t n;
+};
+
+#define _cleanup_pack_toc_ __attribute__((cleanup(pack_toc_release)))
+void pack_toc_release(struct pack_toc *toc);
+
+/* Adds an entry; the offset is where the entry before ends. -ENOMEM. */
+int pack_toc_add(struct pack_toc *toc, const struct digest *chunk,
+		 uint32_t length, uint32_t size);
+
+/* Appends the trailer, a skippable frame, for the frames in toc. */
+int pack_toc_encode(const struct pack_toc *toc, struct buf *b);
+
+/*
+ * Reads the contents of a pack from its last bytes. tail holds the tail_size
+ * last bytes of a pack of pack_size; where that is not enough, returns
+ * PACK_E_SHORT and how many are needed in *ret_need. -EBADMSG with a sentence.
+ */
+#define PACK_E_SHORT 1
+#define PACK_TAIL_GUESS (64u << 10)
+int pack_toc_decode(const uint8_t *tail, size_t tail_size, uint64_t pack_size,
+		    struct pack_toc *ret, size_t *ret_need, struct err *err);
+
+/* One worker's compression and decompression state. Not shared by threads. */
+struct pack_codec;
+int pack_codec_new(struct pack_codec **ret);
+struct pack_codec *pack_codec_free(struct pack_codec *c);
+void pack_codec_freep(struct pack_codec **c);
+
+/* Appends one frame for size bytes (1 to CHUNK_MAX) to b, with content size
+ * and without checksum (the chunk's digest is the check). -ENOMEM. */
+int pack_compress(struct pack_codec *c, const void *data, uint32_t size,
+		  struct buf *b);
+
+/*
+ * Decompresses one frame into out, which has room for size bytes, and checks
+ * size and digest. -EBADMSG (err names the chunk) when anything is off.
+ */
+int pack_decompress(struct pack_codec *c, const void *frame, size_t length,
+		    const struct digest *chunk, void *out, uint32_t size,
+		    struct err *err);

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Where the chunks of a layer are: one row per chunk of the layer object, in
+ * its order. Replaceable (repacking rewrites it) and never trusted: every chunk
+ * is checked against the layer object. places.c has the byte table.
+ */
+
+#include "util/buf.h"
+#include "util/digest.h"
+#include "util/error.h"
+
+#include <stdint.h>
+
+struct place {
+	uint32_t pack;	 /* index into packs */
+	uint32_t length; /* of the zstd frame */
+	uint64_t offset; /* in the pack */
+};
+
+struct places {
+	struct digest *packs; /* each pack once, in order of first use */
+	size_t n_packs;
+	struct place *rows;
+	size_t n_rows;
+};
+
+#define _cleanup_places_ __attribute__((cleanup(places_release)))
+void places_release(struct places *p);
+
+/* Appends a row; pack is added to packs when it is not there. -ENOMEM. */
+int places_add(struct places *p, const struct digest *pack, uint64_t offset,
+	       uint32_t length);
+
+int places_encode(const struct places *p, const struct digest *layer,
+		  struct buf *b);
+
+/* -EBADMSG with a sentence for damage or for places of another layer. */
+int places_decode(const uint8_t *data, size_t size, const struct digest *layer,
+		  struct places *ret, struct err *err);

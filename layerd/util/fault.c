@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "util/fault.h"
+
+#ifdef LAYERD_FAULT_POINTS
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+int fault_point(const char *name)
+{
+	static atomic_long hits;
+	const char *want = getenv("LAYERD_FAULT");
+	const char *code = getenv("LAYERD_FAULT_ERRNO");
+	size_t n = strlen(name);
+	long at = 1;
+
+	if (!want || strncmp(want, name, n) != 0)
+		return 0;
+	if (want[n] == ':')
+		at = strtol(want + n + 1, NULL, 10);
+	else if (want[n])
+		return 0;
+	if (atomic_fetch_add(&hits, 1) + 1 != at)
+		return 0;
+	if (code)
+		return -(int)strtol(code, NULL, 10);
+	raise(SIGKILL);
+	return 0;
+}
+#endif

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "util/fd.h"
+
+#include "util/cleanup.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdatomic.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+int read_full(int fd, void *data, size_t size)
+{
+	uint8_t *p = data;
+
+	while (size) {
+		ssize_t n = read(fd, p, size);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			return -ENODATA;
+		p += n;
+		size -= (size_t)n;
+	}
+	return 0;
+}
+
+int pread_full(int fd, void *data, size_t size, uint64_t offset)
+{
+	uint8_t *p = data;
+
+	while (size) {
+		ssize_t n = pread(fd, p, size, (off_t)offset);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			return -ENODATA;
+		p += n;
+		size -= (size_t)n;
+		offset += (size_t)n;
+	}
+	return 0;
+}
+
+int write_full(int fd, const void *data, size_t size)
+{
+	const uint8_t *p = data;
+
+	while (size) {
+		ssize_t n = write(fd, p, size);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		p += n;
+		size -= (size_t)n;
+	}
+	return 0;
+}
+
+int pwrite_full(int fd, const void *data, size_t size, uint64_t offset)
+{
+	const uint8_t *p = data;
+
+	while (size) {
+		ssize_t n = pwrite(fd, p, size, (off_t)offset);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		p += n;
+		size -= (size_t)n;
+		offset += (size_t)n;
+	}
+	return 0;
+}
+
+int read_file_at(int dirfd, const char *path, size_t max, struct buf *b)
+{
+	_cleanup_close_ int fd = -1;
+	struct stat st;
+	int r;
+
+	fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
+	if ((uint64_t)st.st_size > max)
+		return -EFBIG;
+	r = buf_reserve(b, (size_t)st.st_size + 1);
+	if (r < 0)
+		return r;
+	r = read_full(fd, b->data + b->size, (size_t)st.st_size);
+	if (r < 0)
+		return r;
+	b->size += (size_t)st.st_size;
+	return 0;
+}
+
+int fsync_parent_at(int dirfd, const char *path)
+{
+	_cleanup_close_ int fd = -1;
+	_cleanup_free_ char *parent = strdup(path);
+	char *slash;
+
+	if (!parent)
+		return -ENOMEM;
+	slash = strrchr(parent, '/');
+	if (slash == parent)
+		slash++;
+	if (slash)
+		*slash = 0;
+	fd = openat(dirfd, slash ? parent : ".",
+		    O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	return fsync(fd) < 0 ? -errno : 0;
+}
+
+int write_file_at(int dirfd, const char *path, const void *data, size_t size,
+		  mode_t mode)
+{
+	static atomic_uint sequence;
+	_cleanup_close_ int fd = -1;
+	char tmp[PATH_MAX];
+	int n, r;
+
+	n = snprintf(tmp, sizeof(tmp), "%s.%d-%u.tmp", path, (int)getpid(),
+		     atomic_fetch_add(&sequence, 1));
+	if (n < 0 || n >= (int)sizeof(tmp))
+		return -ENAMETOOLONG;
+	fd = openat(dirfd, tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+	if (fd < 0)
+		return -errno;
+	r = write_full(fd, data, size);
+	if (r == 0 && fsync(fd) < 0)
+		r = -errno;
+	if (close(TAKE_FD(fd)) < 0 && r == 0)
+		r = -errno;
+	if (r == 0 && renameat(dirfd, tmp, dirfd, path) < 0)
+		r = -errno;
+	if (r < 0) {
+		(void)unlinkat(dirfd, tmp, 0);
+		return r;
+	}
+	return fsync_parent_at(dirfd, path);
+}
+
+int mkdir_parents_at(int dirfd, const char *path, mode_t mode)
+{
+	_cleanup_free_ char *copy = strdup(path);
+
+	if (!copy)
+		return -ENOMEM;
+	for (char *p = copy + 1;; p++) {
+		char c = *p;
+
+		if (c != '/' && c)
+			continue;
+		*p = 0;
+		if (mkdirat(dirfd, copy, mode) < 0 && errno != EEXIST)
+			return -errno;
+		if (!c)
+			return 0;
+		*p = c;
+	}
+}
+
+static int remove_children(int parent, const char *name)
+{
+	struct dirent *d;
+	int fd, r = 0;
+	DIR *dir;
+
+	fd = openat(parent, name,
+		    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	dir = fdopendir(fd);
+	if (!dir) {
+		r = -errno;
+		(void)close(fd);
+		return r;
+	}
+	while (r == 0 && (errno = 0, d = readdir(dir))) {
+		if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0)
+			continue;
+		r = remove_tree_at(fd, d->d_name);
+	}
+	if (r == 0 && errno)
+		r = -errno;
+	(void)closedir(dir);
+	return r;
+}
+
+int remove_tree_at(int dirfd, const char *path)
+{
+	int r;
+
+	if (unlinkat(dirfd, path, 0) == 0 || errno == ENOENT)
+		return 0;
+	if (errno != EISDIR && errno != EPERM)
+		return -errno;
+	r = remove_children(dirfd, path);
+	if (r < 0)
+		return r;
+	/* A mount point answers EBUSY here; nothing below it was touched when
+	 * it is read-only, and layerd mounts nothing inside its trees. */
+	return unlinkat(dirfd, path, AT_REMOVEDIR) < 0 ? -errno : 0;
+}
+
+int lock_fd(int fd, bool wait)
+{
+	while (flock(fd, LOCK_EX | (wait ? 0 : LOCK_NB)) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return 0;
+}
