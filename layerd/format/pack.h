@@ -15,8 +15,11 @@
 
 #include <stdint.h>
 
-/* A pack is closed when the next chunk would take it beyond this. */
+/* A pack is closed when the next chunk would take its frames beyond this. */
 #define PACK_SIZE_MAX (64u << 20)
+
+/* Bytes of the trailer for n chunks, that is, of the pack behind its frames. */
+#define PACK_TRAILER_SIZE(n) (56u + 48u * (size_t)(n))
 
 struct pack_entry {
 	struct digest chunk; /* SHA-256 of the uncompressed bytes */
@@ -28,6 +31,7 @@ struct pack_entry {
 struct pack_toc {
 	struct pack_entry *entries; /* in pack order */
 	size_t n;
+	size_t alloc; /* entries that there is room for */
 };
 
 #define _cleanup_pack_toc_ __attribute__((cleanup(pack_toc_release)))
@@ -37,7 +41,8 @@ void pack_toc_release(struct pack_toc *toc);
 int pack_toc_add(struct pack_toc *toc, const struct digest *chunk,
 		 uint32_t length, uint32_t size);
 
-/* Appends the trailer, a skippable frame, for the frames in toc. */
+/* Appends the trailer, a skippable frame, for the frames in toc. -ENOMEM;
+ * -EINVAL for a toc without entries. */
 int pack_toc_encode(const struct pack_toc *toc, struct buf *b);
 
 /*

@@ -10,6 +10,7 @@
 #include "util/buf.h"
 #include "util/digest.h"
 #include "util/error.h"
+#include "util/table.h"
 
 #include <stdint.h>
 
@@ -24,15 +25,22 @@ struct places {
 	size_t n_packs;
 	struct place *rows;
 	size_t n_rows;
+
+	/* For places_add() alone. */
+	size_t packs_alloc;
+	size_t rows_alloc;
+	struct table by_pack;
 };
 
 #define _cleanup_places_ __attribute__((cleanup(places_release)))
 void places_release(struct places *p);
 
-/* Appends a row; pack is added to packs when it is not there. -ENOMEM. */
+/* Appends a row; pack is added to packs when it is not there. -ENOMEM;
+ * -EINVAL for what no pack can have. */
 int places_add(struct places *p, const struct digest *pack, uint64_t offset,
 	       uint32_t length);
 
+/* Appends the encoded places of layer, the digest of its tarball. -ENOMEM. */
 int places_encode(const struct places *p, const struct digest *layer,
 		  struct buf *b);
 
