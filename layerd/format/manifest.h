@@ -13,7 +13,8 @@
  *                            separated by commas
  *   io.layerd.changed        files changed by this seal
  *   io.layerd.added          size of the layer that this seal made, 0 if none
- *   io.layerd.consistency    how the seal was made consistent
+ *   io.layerd.consistency    how the seal was made consistent, a word;
+ *                            absent when there is nothing to say
  *   io.layerd.label.KEY      the user's labels
  *   org.opencontainers.image.created  RFC 3339, nanoseconds
  */
@@ -27,6 +28,7 @@
 
 #define VERSION_LAYERS_MAX 32
 #define VERSION_MESSAGE_MAX (64u << 10) /* bytes of UTF-8 */
+#define VERSION_BLOB_MAX (4u << 20)	/* of a manifest or a config */
 #define VERSION_LABELS_MAX 256
 #define VERSION_LABEL_KEY_MAX 128
 #define VERSION_LABEL_VALUE_MAX 4096
@@ -54,10 +56,10 @@ struct version {
 	uint64_t sequence;
 	int64_t created; /* seconds since 1970 */
 	uint32_t created_nsec;
-	char *message; /* "" when none was given */
-	char *consistency;
-	uint64_t changed; /* files changed by this seal */
-	uint64_t added;	  /* size of the layer this seal made, 0 if none */
+	char *message;	   /* "" when none was given */
+	char *consistency; /* "" when there is nothing to say */
+	uint64_t changed;  /* files changed by this seal */
+	uint64_t added;	   /* size of the layer this seal made, 0 if none */
 
 	struct label *labels; /* sorted by key */
 	size_t n_labels;
@@ -67,9 +69,10 @@ struct version *version_free(struct version *v);
 void version_freep(struct version **v);
 int version_new(struct version **ret);
 
-/* Appends; strings are copied. -ENOMEM; -EINVAL for a label that breaks the
- * rules (key [a-z0-9._/-]+ of at most 128 bytes, value UTF-8), -EEXIST for one
- * given twice. */
+/* Appends; strings are copied. -ENOMEM; -E2BIG for a layer beyond
+ * VERSION_LAYERS_MAX; -EINVAL for a label that breaks the rules (key
+ * [a-z0-9._/-]+ of at most 128 bytes, value UTF-8) and for a message that is
+ * too long or not UTF-8, -EEXIST for a label given twice. */
 int version_add_layer(struct version *v, const struct version_layer *layer);
 int version_add_label(struct version *v, const char *key, const char *value,
 		      struct err *err);
@@ -77,9 +80,11 @@ int version_set_message(struct version *v, const char *message,
 			struct err *err);
 
 /*
- * Encodes manifest and config and sets v->digest. The config has one history
- * entry for each layer and an empty one for a version without a new layer; the
- * comment of its last is the message.
+ * Appends manifest and config to the buffers and sets v->digest. volume and
+ * sequence must be set. -EINVAL when labels make the manifest larger than
+ * VERSION_BLOB_MAX, though each is within its limits. The config has one
+ * history entry for each layer and an empty one for a version without a new
+ * layer; the comment of its last is the message.
  */
 int version_encode(struct version *v, struct buf *manifest, struct buf *config,
 		   struct digest *ret_config, struct err *err);
