@@ -38,7 +38,10 @@ enum entry_flags {
 	ENTRY_HARDLINK = 1 << 0,
 	/* Hides path in the layers below; no attributes of its own. */
 	ENTRY_WHITEOUT = 1 << 1,
-	/* A directory that hides all that the layers below have in it. */
+	/* A directory that hides all that the layers below have in it. An entry
+	 * with this flag alone and mode 0 comes from an opaque marker, which
+	 * follows its directory in a tarball: it marks the directory at path
+	 * and leaves its attributes as they are. */
 	ENTRY_OPAQUE = 1 << 2,
 };
 
