@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "catalog/query.h"
+
+#include "util/cleanup.h"
+
+#include <errno.h>
+
+int query_error(const struct catalog *c, int code, struct err *err)
+{
+	switch (code & 0xff) {
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+	case SQLITE_ERROR:
+	case SQLITE_MISMATCH:
+		return err_set(err, EBADMSG,
+			       "the catalog %s is damaged (%s); stop layerd, "
+			       "delete the file and start it again: the "
+			       "catalog is rebuilt from the store",
+			       c->path, sqlite3_errstr(code));
+	case SQLITE_FULL:
+		return err_set(err, ENOSPC,
+			       "no space to write to the catalog %s; nothing "
+			       "was lost, free some space there and run the "
+			       "same command again",
+			       c->path);
+	case SQLITE_READONLY:
+		return err_set(err, EROFS,
+			       "the catalog %s cannot be written to; make the "
+			       "file and its directory writable",
+			       c->path);
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+		return err_set(err, EBUSY,
+			       "the catalog %s is locked by another process; "
+			       "end that process and try again",
+			       c->path);
+	case SQLITE_NOMEM:
+		return err_oom(err);
+	default:
+		return err_set(err, EIO, "the catalog %s: %s", c->path,
+			       sqlite3_errstr(code));
+	}
+}
+
+struct query query_start(struct catalog *c, enum schema_query which)
+{
+	pthread_mutex_lock(&c->lock);
+	return (struct query){.catalog = c, .statement = c->queries[which]};
+}
+
+void query_end(struct query *q)
+{
+	/* Repeats the error of the last step, which was reported. */
+	(void)sqlite3_reset(q->statement);
+	(void)sqlite3_clear_bindings(q->statement);
+	pthread_mutex_unlock(&q->catalog->lock);
+}
+
+static void bound(struct query *q, int code)
+{
+	if (!q->code)
+		q->code = code;
+}
+
+void query_text(struct query *q, int n, const char *text)
+{
+	bound(q, sqlite3_bind_text(q->statement, n, text, -1, SQLITE_STATIC));
+}
+
+void query_blob(struct query *q, int n, const void *data, size_t size)
+{
+	bound(q,
+	      sqlite3_bind_blob64(q->statement, n, data, size, SQLITE_STATIC));
+}
+
+void query_digest(struct query *q, int n, const struct digest *d)
+{
+	query_blob(q, n, d->bytes, DIGEST_SIZE);
+}
+
+void query_number(struct query *q, int n, uint64_t v)
+{
+	bound(q, sqlite3_bind_int64(q->statement, n, (int64_t)v));
+}
+
+int query_step(struct query *q, struct err *err)
+{
+	int code = q->code ? q->code : sqlite3_step(q->statement);
+
+	if (code == SQLITE_ROW)
+		return 1;
+	if (code == SQLITE_DONE)
+		return 0;
+	return query_error(q->catalog, code, err);
+}
+
+int query_get_digest(struct query *q, int column, struct digest *ret,
+		     struct err *err)
+{
+	const void *p = sqlite3_column_blob(q->statement, column);
+
+	if (sqlite3_column_bytes(q->statement, column) != DIGEST_SIZE)
+		return query_error(q->catalog, SQLITE_CORRUPT, err);
+	memcpy(ret->bytes, p, DIGEST_SIZE);
+	return 0;
+}
+
+uint64_t query_get_number(struct query *q, int column)
+{
+	return (uint64_t)sqlite3_column_int64(q->statement, column);
+}
+
+int query_run(struct query *q, struct err *err)
+{
+	int r;
+
+	do
+		r = query_step(q, err);
+	while (r > 0);
+	return r;
+}
+
+int query_simple(struct catalog *c, enum schema_query which, struct err *err)
+{
+	_cleanup_query_ struct query q = query_start(c, which);
+
+	return query_run(&q, err);
+}

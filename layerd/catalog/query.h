@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Running one prepared statement: locked, bound, stepped, and given back.
+ *
+ *   _cleanup_query_ struct query q = query_start(c, QUERY_META_GET);
+ *   query_text(&q, 1, key);
+ *   r = query_step(&q, err);
+ *
+ * Binding remembers its first error, which stepping reports. Bound memory must
+ * stay until the query ends. The lock may be taken again by its holder, so that
+ * transactions are queries around queries.
+ */
+
+#include "catalog/catalog.h"
+#include "catalog/schema.h"
+
+#include <pthread.h>
+#include <sqlite3.h>
+
+struct catalog {
+	sqlite3 *db;
+	char *path;
+	pthread_mutex_t lock;
+	sqlite3_stmt *queries[QUERY_COUNT];
+};
+
+struct query {
+	struct catalog *catalog;
+	sqlite3_stmt *statement;
+	int code; /* of SQLite */
+};
+
+#define _cleanup_query_ __attribute__((cleanup(query_end)))
+struct query query_start(struct catalog *c, enum schema_query which);
+void query_end(struct query *q);
+
+void query_text(struct query *q, int n, const char *text);
+void query_blob(struct query *q, int n, const void *data, size_t size);
+void query_digest(struct query *q, int n, const struct digest *d);
+/* Numbers beyond INT64_MAX come back as they were. */
+void query_number(struct query *q, int n, uint64_t v);
+
+/* 1 for a row, 0 at the end, a negative errno with a sentence. */
+int query_step(struct query *q, struct err *err);
+
+/* A column of the row. -EBADMSG with a sentence when it is none. */
+int query_get_digest(struct query *q, int column, struct digest *ret,
+		     struct err *err);
+uint64_t query_get_number(struct query *q, int column);
+
+/* A statement that returns no rows. */
+int query_run(struct query *q, struct err *err);
+
+/* BEGIN, COMMIT or ROLLBACK. */
+int query_simple(struct catalog *c, enum schema_query which, struct err *err);
+
+/* The negative errno for a code of SQLite, with a sentence. */
+int query_error(const struct catalog *c, int code, struct err *err);

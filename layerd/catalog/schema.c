@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "catalog/schema.h"
+
+#include "util/cleanup.h"
+
+const char *const schema_steps[] = {
+	/*
+	 * 1. chunk is the large table: one row for each chunk in the store,
+	 * looked up by digest for each chunk that is sealed. Rows name their
+	 * pack by a small number; chunk_pack is for taking a pack back.
+	 * bytes is the size of the whole pack.
+	 */
+	"CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)"
+	"  WITHOUT ROWID;"
+	"CREATE TABLE pack (id INTEGER PRIMARY KEY,"
+	"  digest BLOB NOT NULL UNIQUE, bytes INTEGER NOT NULL,"
+	"  chunks INTEGER NOT NULL);"
+	"CREATE TABLE chunk (digest BLOB PRIMARY KEY, pack INTEGER NOT NULL,"
+	"  offset INTEGER NOT NULL, length INTEGER NOT NULL,"
+	"  size INTEGER NOT NULL) WITHOUT ROWID;"
+	"CREATE INDEX chunk_pack ON chunk (pack);"
+	"CREATE TABLE version (digest BLOB PRIMARY KEY, volume TEXT NOT NULL,"
+	"  sequence INTEGER NOT NULL) WITHOUT ROWID;"
+	"CREATE TABLE layer (tar BLOB PRIMARY KEY, object BLOB NOT NULL,"
+	"  size INTEGER NOT NULL) WITHOUT ROWID;"
+	"CREATE TABLE mount (id INTEGER PRIMARY KEY AUTOINCREMENT,"
+	"  reference TEXT NOT NULL, version BLOB NOT NULL,"
+	"  path BLOB NOT NULL, device INTEGER NOT NULL,"
+	"  boot_id TEXT NOT NULL, created INTEGER NOT NULL);"
+	"CREATE TABLE cache (tar BLOB PRIMARY KEY, bytes INTEGER NOT NULL,"
+	"  used INTEGER NOT NULL) WITHOUT ROWID;",
+};
+
+const size_t schema_version = ARRAY_SIZE(schema_steps);
+
+const char *const schema_queries[QUERY_COUNT] = {
+	[QUERY_BEGIN] = "BEGIN IMMEDIATE",
+	[QUERY_COMMIT] = "COMMIT",
+	[QUERY_ROLLBACK] = "ROLLBACK",
+	[QUERY_META_GET] = "SELECT value FROM meta WHERE key = ?1",
+	[QUERY_META_SET] = "INSERT INTO meta (key, value) VALUES (?1, ?2)"
+			   " ON CONFLICT DO UPDATE SET value = ?2",
+	[QUERY_CHUNK_FIND] = "SELECT pack.digest, offset, length, size"
+			     " FROM chunk JOIN pack ON pack.id = chunk.pack"
+			     " WHERE chunk.digest = ?1",
+	[QUERY_CHUNK_ADD] =
+		"INSERT OR IGNORE INTO chunk (digest, pack, offset, length,"
+		" size) VALUES (?1, ?2, ?3, ?4, ?5)",
+	[QUERY_CHUNK_REMOVE] = "DELETE FROM chunk WHERE pack = ?1",
+	[QUERY_PACK_FIND] = "SELECT id FROM pack WHERE digest = ?1",
+	[QUERY_PACK_ADD] = "INSERT INTO pack (digest, bytes, chunks)"
+			   " VALUES (?1, ?2, ?3)",
+	[QUERY_PACK_REMOVE] = "DELETE FROM pack WHERE id = ?1",
+	[QUERY_PACK_TOTALS] =
+		"SELECT count(*), total(chunks), total(bytes) FROM pack",
+	[QUERY_VERSION_ADD] =
+		"INSERT OR IGNORE INTO version (digest, volume, sequence)"
+		" VALUES (?1, ?2, ?3)",
+	[QUERY_VERSION_FIND] = "SELECT digest FROM version"
+			       " WHERE digest BETWEEN ?1 AND ?2 LIMIT 2",
+	[QUERY_LAYER_ADD] =
+		"INSERT INTO layer (tar, object, size) VALUES (?1, ?2, ?3)"
+		" ON CONFLICT DO UPDATE SET object = ?2, size = ?3",
+	[QUERY_LAYER_FIND] = "SELECT tar, object, size FROM layer"
+			     " WHERE tar BETWEEN ?1 AND ?2 LIMIT 2",
+	[QUERY_MOUNT_ADD] =
+		"INSERT INTO mount (reference, version, path, device, boot_id,"
+		" created) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+	[QUERY_MOUNT_REMOVE] = "DELETE FROM mount WHERE id = ?1",
+	[QUERY_MOUNT_LIST] =
+		"SELECT id, reference, version, path, device, boot_id, created"
+		" FROM mount ORDER BY id",
+	[QUERY_CACHE_TOUCH] =
+		"INSERT INTO cache (tar, bytes, used) VALUES (?1, ?2, ?3)"
+		" ON CONFLICT DO UPDATE SET bytes = ?2, used = ?3",
+	[QUERY_CACHE_REMOVE] = "DELETE FROM cache WHERE tar = ?1",
+};

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* All SQL of the catalog. */
+
+#include <stddef.h>
+
+/* In the database header, where file(1) finds it: "LYRD". */
+#define SCHEMA_APPLICATION_ID 0x4c595244
+
+/* Step n takes a database from user_version n to n + 1; the first one starts
+ * from an empty file. Steps that were released never change. */
+extern const char *const schema_steps[];
+extern const size_t schema_version;
+
+enum schema_query {
+	QUERY_BEGIN,
+	QUERY_COMMIT,
+	QUERY_ROLLBACK,
+	QUERY_META_GET,
+	QUERY_META_SET,
+	QUERY_CHUNK_FIND,
+	QUERY_CHUNK_ADD,
+	QUERY_CHUNK_REMOVE,
+	QUERY_PACK_FIND,
+	QUERY_PACK_ADD,
+	QUERY_PACK_REMOVE,
+	QUERY_PACK_TOTALS,
+	QUERY_VERSION_ADD,
+	QUERY_VERSION_FIND,
+	QUERY_LAYER_ADD,
+	QUERY_LAYER_FIND,
+	QUERY_MOUNT_ADD,
+	QUERY_MOUNT_REMOVE,
+	QUERY_MOUNT_LIST,
+	QUERY_CACHE_TOUCH,
+	QUERY_CACHE_REMOVE,
+	QUERY_COUNT
+};
+
+/* By enum schema_query. */
+extern const char *const schema_queries[QUERY_COUNT];
