@@ -150,7 +150,10 @@ static int parse(struct decode *d, const char *what, const uint8_t *data,
 		return damaged(d, "its %s has %zu bytes, at most %u are read",
 			       what, size, VERSION_BLOB_MAX);
 	*ret = json_loadb((const char *)data, size, JSON_REJECT_DUPLICATES, &e);
-	if (!*ret && json_error_code(&e) == json_error_out_of_memory)
+	/* libjansson may also call a lack of memory a syntax error, which
+	 * nobody can tell from one. */
+	if (!*ret &&
+	    (!*e.text || json_error_code(&e) == json_error_out_of_memory))
 		return err_oom(d->err);
 	if (!*ret)
 		return damaged(d, "its %s is not JSON: %s", what,
