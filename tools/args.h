@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Commands describe their options and operands in tables; parsing, usage lines
+ * and help texts are all made from these, so they cannot disagree.
+ */
+
+#include "util/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#define ARGS_OPERANDS_MAX 2
+
+struct tool;
+
+/* Tables of options end with one that has no name. */
+struct args_option {
+	char letter; /* 0: long form only */
+	const char *name;
+	const char *value; /* what stands for its value in help; NULL: none */
+	const char *help;
+	bool repeat; /* may be given more than once */
+	bool bytes;  /* the value is a path, which need not be UTF-8 */
+};
+
+struct args_operand {
+	const char *name;
+	bool optional;
+	bool bytes; /* a path, which need not be UTF-8 */
+};
+
+struct command {
+	const char *name; /* one word, or two: "layer ls" */
+	const char *summary;
+	const char *details; /* further lines of its help, may be NULL */
+	struct args_operand operands[ARGS_OPERANDS_MAX];
+	const struct args_option *options;
+	const char *const *examples; /* ended by NULL */
+	/* 0, or a negative errno with err filled. */
+	int (*run)(struct tool *t, struct err *err);
+};
+
+struct args_given {
+	const struct args_option *option;
+	const char *value;
+};
+
+/* A parsed command line; borrows from argv and the tables. */
+struct args {
+	const struct command *command; /* NULL: none was given */
+	const char *group;	       /* "layer", when that is all there was */
+	const char *operands[ARGS_OPERANDS_MAX]; /* NULL where not given */
+	struct args_given *given;
+	size_t n_given;
+};
+
+#define _cleanup_args_ __attribute__((cleanup(args_release)))
+void args_release(struct args *a);
+
+/* The options that every command has. */
+extern const struct args_option args_global[];
+
+/*
+ * Parses argv against commands, which NULL ends. Global
+ * options may stand anywhere, a command's own anywhere behind its name. -EINVAL
+ * with a sentence; ret then says as much as was understood, for a usage line.
+ * Operands are not checked when help was asked for.
+ */
+int args_parse(const struct command *const *commands, int argc, char **argv,
+	       struct args *ret, struct err *err);
+
+bool args_has(const struct args *a, const char *name);
+
+/* The last value given for an option, or NULL. */
+const char *args_value(const struct args *a, const char *name);
+
+/* The n-th value given for an option that repeats, or NULL. */
+const char *args_value_at(const struct args *a, const char *name, size_t n);

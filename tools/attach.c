@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "attach.h"
+
+#include "target.h"
+
+#include "util/cleanup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+/* The source of the mount with that id in a line of mountinfo (proc(5)), cut
+ * out of it; NULL if the line is about another. */
+static char *line_source(char *line, uint64_t id)
+{
+	char *end, *p;
+
+	if (strtoull(line, &end, 10) != id || *end != ' ')
+		return NULL;
+	p = strstr(line, " - ");
+	p = p ? strchr(p + 3, ' ') : NULL;
+	if (!p)
+		return NULL;
+	p[1 + strcspn(p + 1, " \n")] = 0;
+	return p + 1;
+}
+
+static int refuse_mount_point(const char *path, uint64_t id, struct err *err)
+{
+	_cleanup_free_ char *line = NULL;
+	const char *source = NULL;
+	size_t alloc = 0;
+	FILE *f;
+
+	f = fopen("/proc/self/mountinfo", "re");
+	while (f && !source && getline(&line, &alloc, f) > 0)
+		source = line_source(line, id);
+	if (f)
+		(void)fclose(f);
+	return err_set(err, EBUSY,
+		       "%s is a mount point already (%s); unmount it first or "
+		       "choose another path",
+		       path, source ? source : "of something unknown");
+}
+
+static int check_directory(const char *path, struct err *err)
+{
+	struct statx st;
+
+	if (statx(AT_FDCWD, path, AT_STATX_DONT_SYNC, STATX_TYPE | STATX_MNT_ID,
+		  &st) < 0)
+		return err_errno(err, errno, "cannot look at %s", path);
+	if (!S_ISDIR(st.stx_mode))
+		return err_set(err, EINVAL,
+			       "%s is not a directory, so nothing can be "
+			       "mounted on it",
+			       path);
+	if (st.stx_attributes & STATX_ATTR_MOUNT_ROOT)
+		return refuse_mount_point(path, st.stx_mnt_id, err);
+	return 0;
+}
+
+int attach_check(const char *path, char **ret, struct err *err)
+{
+	_cleanup_free_ char *absolute = NULL;
+	int r;
+
+	if (!path) {
+		path = ATTACH_DEFAULT;
+		if (mkdir(path, 0755) < 0 && errno != EEXIST)
+			return err_errno(err, errno,
+					 "cannot create %s; give a path to "
+					 "mount on",
+					 path);
+	}
+	absolute = realpath(path, NULL);
+	if (!absolute && errno == ENOENT)
+		return err_set(err, ENOENT,
+			       "%s does not exist; create it with "
+			       "`mkdir -p %s`",
+			       path, path);
+	if (!absolute)
+		return err_errno(err, errno, "cannot resolve %s", path);
+	r = check_directory(absolute, err);
+	if (r == 0)
+		*ret = TAKE_PTR(absolute);
+	return r;
+}
+
+int attach(int fd, const char *path, struct err *err)
+{
+	if (move_mount(fd, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH) == 0)
+		return 0;
+	if (errno == EPERM || errno == EACCES)
+		return err_set(err, EPERM,
+			       "you may not mount on %s: that needs "
+			       "CAP_SYS_ADMIN; run layerctl as root",
+			       path);
+	return err_errno(err, errno, "cannot mount on %s", path);
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "commands.h"
+
+#include "output.h"
+#include "reply.h"
+#include "tool.h"
+#include "version.h"
+
+#include "util/cleanup.h"
+
+#include <errno.h>
+#include <string.h>
+
+static const struct args_option options[] = {
+	{'n', "limit", "N", "no more than N versions"},
+	{0},
+};
+
+static const char *const examples[] = {
+	"layerctl log my-data",
+	"layerctl log my-data@3 -n 2",
+	"layerctl log my-data --json | jq -r '.versions[].digest'",
+	NULL,
+};
+
+struct log {
+	json_t *all; /* NULL: print them as they come */
+	int width;
+};
+
+static int on_versions(json_t *parameters, void *ctx)
+{
+	const json_t *versions = json_object_get(parameters, "versions");
+	struct log *log = ctx;
+	json_t *version;
+	size_t i;
+
+	json_array_foreach (versions, i, version) {
+		if (log->all) {
+			if (json_array_append(log->all, version) < 0)
+				return -ENOMEM;
+			continue;
+		}
+		/* The first has the longest number. */
+		if (!log->width)
+			log->width =
+				(int)strlen(reply_string(version, "reference"));
+		version_print_line(version, log->width);
+	}
+	return 0;
+}
+
+static int take_limit(const struct args *a, json_t **ret, struct err *err)
+{
+	const char *value = args_value(a, "limit");
+	long long limit;
+	char *end;
+
+	*ret = NULL;
+	if (!value)
+		return 0;
+	errno = 0;
+	limit = strtoll(value, &end, 10);
+	if (errno || *end || end == value || limit <= 0)
+		return err_set(err, EINVAL,
+			       "'%s' is not a number of versions, 1 or more",
+			       value);
+	*ret = json_integer(limit);
+	return *ret ? 0 : err_oom(err);
+}
+
+static int run(struct tool *t, struct err *err)
+{
+	_cleanup_(json_decrefp) json_t *reply = NULL;
+	struct log log = {0};
+	json_t *limit;
+	int r;
+
+	if (t->json) {
+		reply = json_pack("{s:[]}", "versions");
+		if (!reply)
+			return err_oom(err);
+		log.all = json_object_get(reply, "versions");
+	}
+	r = take_limit(&t->args, &limit, err);
+	if (r < 0)
+		return r;
+	r = tool_call_each(t, "Log",
+			   json_pack("{s:s, s:o*}", "reference",
+				     t->args.operands[0], "limit", limit),
+			   on_versions, &log, err);
+	if (r == 0 && t->json)
+		output_json(stdout, reply);
+	return r;
+}
+
+const struct command command_log = {
+	.name = "log",
+	.summary = "Show the versions of a volume, newest first",
+	.details = "One line a version: reference, time, bytes added, files "
+		   "changed, message, digest.\nNAME may be any reference; the "
+		   "log starts there.\n",
+	.operands = {{"NAME"}},
+	.options = options,
+	.examples = examples,
+	.run = run,
+};

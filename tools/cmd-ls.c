@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "commands.h"
+
+#include "listing.h"
+#include "output.h"
+#include "reply.h"
+#include "tool.h"
+
+#include "util/cleanup.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static const struct args_option options[] = {
+	{'l', "long", NULL,
+	 "with newest version, size, time, session, message"},
+	{0},
+};
+
+static const char *const examples[] = {
+	"layerctl ls",
+	"layerctl ls -l",
+	"layerctl ls --json | jq -r '.volumes[].name'",
+	NULL,
+};
+
+static int add_volume(struct listing *l, const json_t *volume)
+{
+	char sequence[32], size[OUTPUT_SIZE_MAX], time[OUTPUT_TIME_MAX];
+	const char *message = reply_string(volume, "message");
+	_cleanup_free_ char *line = strndup(message, strcspn(message, "\n"));
+	const char *const cells[] = {
+		reply_string(volume, "name"),
+		reply_optional(volume, "head") ? sequence : NULL,
+		output_size(reply_size(volume, "size"), size),
+		output_time(reply_optional(volume, "modified"), time),
+		reply_optional(volume, "session"),
+		line && *line ? line : NULL,
+	};
+
+	(void)snprintf(sequence, sizeof(sequence), "@%" PRIu64,
+		       reply_size(volume, "sequence"));
+	return listing_add(l, cells);
+}
+
+static int print_long(const json_t *volumes, struct err *err)
+{
+	static const struct listing_column columns[] = {
+		{"NAME", .style = OUTPUT_NAME},
+		{"NEWEST", .right = true},
+		{"SIZE", .right = true},
+		{"MODIFIED"},
+		{"SESSION"},
+		{"MESSAGE"},
+	};
+	_cleanup_listing_ struct listing l = LISTING_INIT(columns);
+	json_t *volume;
+	size_t i;
+
+	json_array_foreach (volumes, i, volume) {
+		if (add_volume(&l, volume) < 0)
+			return err_oom(err);
+	}
+	listing_print(&l);
+	return 0;
+}
+
+static int run(struct tool *t, struct err *err)
+{
+	_cleanup_(json_decrefp) json_t *reply = NULL;
+	json_t *volumes, *volume;
+	size_t i;
+	int r;
+
+	r = tool_call(t, "List", json_object(), &reply, err);
+	if (r < 0)
+		return r;
+	volumes = json_object_get(reply, "volumes");
+	if (t->json) {
+		output_json(stdout, reply);
+		return 0;
+	}
+	if (args_has(&t->args, "long"))
+		return print_long(volumes, err);
+	json_array_foreach (volumes, i, volume) {
+		printf("%s\n", reply_string(volume, "name"));
+	}
+	return 0;
+}
+
+const struct command command_ls = {
+	.name = "ls",
+	.summary = "List volumes",
+	.options = options,
+	.examples = examples,
+	.run = run,
+};

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* The commands, one a file: cmd-NAME.c. */
+
+#include "args.h"
+
+extern const struct command command_new;
+extern const struct command command_mount;
+extern const struct command command_unmount;
+extern const struct command command_commit;
+extern const struct command command_finalize;
+extern const struct command command_seal;
+extern const struct command command_fork;
+extern const struct command command_ls;
+extern const struct command command_log;
+extern const struct command command_show;
+extern const struct command command_sessions;
+extern const struct command command_status;
+extern const struct command command_layer_ls;
+extern const struct command command_layer_cat;
+extern const struct command command_layer_tar;
+extern const struct command command_layer_verify;
+extern const struct command command_version;

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * What people and programs read. Text that came from others (messages, paths)
+ * goes out through output_text(), so that it cannot steer a terminal.
+ */
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum output_style {
+	OUTPUT_PLAIN,
+	OUTPUT_BOLD,
+	OUTPUT_DIM,
+	OUTPUT_NAME,
+};
+
+/* Switches the style of standard output; nothing unless it is a terminal and
+ * NO_COLOR (no-color.org) is not set. */
+void output_style(enum output_style style);
+
+/* Prints size bytes; control characters and bytes that are not UTF-8 become
+ * \xNN. Returns the columns it takes, counting one per character. */
+size_t output_text(FILE *f, const char *s, size_t size);
+size_t output_width(const char *s, size_t size);
+
+/* One JSON value and a newline: indented on terminals, compact elsewhere. */
+void output_json(FILE *f, const json_t *value);
+
+/* "12.3 MiB"; returns text. */
+#define OUTPUT_SIZE_MAX 24
+char *output_size(uint64_t bytes, char text[static OUTPUT_SIZE_MAX]);
+
+/* Seconds since 1970 as "2026-11-21 13:02:11" in local time; returns text. */
+#define OUTPUT_TIME_MAX 48
+char *output_seconds(int64_t seconds, char text[static OUTPUT_TIME_MAX]);
+
+/* The same for RFC 3339, what is none stays as it is; "-" for NULL. */
+char *output_time(const char *rfc3339, char text[static OUTPUT_TIME_MAX]);

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* From words on a command line to what the API wants. */
+
+#include "util/error.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+
+/* Whether a TARGET is meant as a path: it has a '/' or is "." or "..". */
+bool target_is_path(const char *word);
+
+/*
+ * A Target for a volume's name or a path. A path is resolved here, where the
+ * caller's working directory and mounts are. -ENOENT, -EINVAL and others.
+ */
+int target_make(const char *word, json_t **ret, struct err *err);
+
+/* The absolute path without symbolic links, which exists; free() it. */
+int target_resolve(const char *path, char **ret, struct err *err);
+
+/* A path as the API wants it, see util/escape.h; NULL without memory. */
+json_t *target_path_json(const char *path);
+
+/*
+ * The PATH of a command that looks into a layer: as `layer ls` prints it or as
+ * it is; leading "/" and "./" and slashes at the end do not matter. NULL
+ * without memory.
+ */
+json_t *target_layer_path(const char *word);
+
+/* The labels of all --label options as an object, NULL without any in *ret. */
+struct args;
+int target_labels(const struct args *a, json_t **ret, struct err *err);
