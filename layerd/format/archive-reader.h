@@ -28,7 +28,9 @@ typedef int (*archive_entry_fn)(const struct entry *e, void *ctx,
  * Reads the tarball of size bytes in fd from its start. Paths are made relative
  * and "./" is removed; paths with ".." or an empty hard link target, absurd
  * sizes and broken headers are -EBADMSG with a sentence that names the entry.
- * Payload bytes are not read. fd's offset changes. Blocks.
+ * Reserved names (".wh..wh.*") and links of a name to itself are passed over. A
+ * hard link's mode has no type: the tarball does not say what it leads to.
+ * Payload is skipped, save for at most 16 KiB behind a header. Blocks.
  */
 int archive_read_entries(int fd, uint64_t size, enum archive_origin origin,
 			 archive_entry_fn fn, void *ctx, struct err *err);

@@ -4,6 +4,7 @@
 /* What tests of tarballs share: entries as text, tarballs in memory, a private
  * directory, and the tools that judge. */
 
+#include "format/archive-reader.h"
 #include "format/entry.h"
 #include "format/tar-writer.h"
 #include "util/buf.h"
@@ -91,6 +92,107 @@ static inline uint64_t add_entry(struct buf *tar, const struct entry *e)
 		assert_int_equal(buf_add(tar, &"payload\n"[i % 8], 1), 0);
 	assert_int_equal(buf_add_zero(tar, tar_padding(size)), 0);
 	return size ? at : 0;
+}
+
+static inline int on_entry(const struct entry *e, void *ctx, struct err *err)
+{
+	(void)err;
+	dump(e, ctx);
+	return 0;
+}
+
+static inline int read_tar(const struct buf *tar, enum archive_origin origin,
+			   struct buf *text, struct err *err)
+{
+	_cleanup_close_ int fd = memory_file(tar);
+
+	return archive_read_entries(fd, tar->size, origin, on_entry, text, err);
+}
+
+static inline void assert_reads_as(const struct buf *tar,
+				   enum archive_origin origin,
+				   const char *expected)
+{
+	_cleanup_buf_ struct buf text = BUF_INIT;
+	struct err err = ERR_INIT;
+
+	if (read_tar(tar, origin, &text, &err) < 0)
+		fail_msg("%s", err.text);
+	assert_string_equal(buf_str(&text), expected);
+}
+
+static inline void fill_name(char *s, size_t n, char c)
+{
+	memset(s, c, n);
+	s[n] = 0;
+}
+
+/* An entry as anybody may write it: no checks, no escapes. */
+struct raw {
+	const char *name;
+	char type;
+	const char *target;
+	const char *pax[4];  /* KEYWORD=VALUE */
+	const char *records; /* instead, with whatever is wrong in them */
+	size_t records_size;
+	uint64_t size; /* as the header claims */
+	const char *body;
+};
+
+static inline void add_raw_block(struct buf *tar, const char *name, char type,
+				 const char *target, uint64_t size)
+{
+	unsigned char h[TAR_BLOCK] = {0};
+	unsigned int sum = 0;
+
+	memcpy(h, name, MIN(strlen(name), (size_t)100));
+	memcpy(h + 100, "0000644", 8);
+	memcpy(h + 108, "0000000", 8);
+	memcpy(h + 116, "0000000", 8);
+	(void)snprintf((char *)h + 124, 12, "%011" PRIo64, size);
+	memcpy(h + 136, "00000000000", 12);
+	memset(h + 148, ' ', 8);
+	h[156] = (unsigned char)type;
+	memcpy(h + 157, target, MIN(strlen(target), (size_t)100));
+	memcpy(h + 257, "ustar\00000", 8);
+	for (size_t i = 0; i < sizeof(h); i++)
+		sum += h[i];
+	(void)snprintf((char *)h + 148, 8, "%06o", sum);
+	assert_int_equal(buf_add(tar, h, sizeof(h)), 0);
+}
+
+static inline void add_record(struct buf *b, const char *text)
+{
+	size_t body = strlen(text) + 2, n = body + 1;
+
+	while ((size_t)snprintf(NULL, 0, "%zu", n) + body != n)
+		n++;
+	assert_int_equal(buf_printf(b, "%zu %s\n", n, text), 0);
+}
+
+static inline void add_raw(struct buf *tar, const struct raw *raw)
+{
+	_cleanup_buf_ struct buf records = BUF_INIT;
+
+	for (size_t i = 0; i < ARRAY_SIZE(raw->pax) && raw->pax[i]; i++)
+		add_record(&records, raw->pax[i]);
+	if (raw->records)
+		assert_int_equal(buf_add(&records, raw->records,
+					 raw->records_size
+						 ? raw->records_size
+						 : strlen(raw->records)),
+				 0);
+	if (records.size) {
+		add_raw_block(tar, "x", 'x', "", records.size);
+		assert_int_equal(buf_add(tar, records.data, records.size), 0);
+		assert_int_equal(buf_pad(tar, TAR_BLOCK), 0);
+	}
+	add_raw_block(tar, raw->name, raw->type, raw->target ? raw->target : "",
+		      raw->size);
+	if (raw->body) {
+		assert_int_equal(buf_add_str(tar, raw->body), 0);
+		assert_int_equal(buf_pad(tar, TAR_BLOCK), 0);
+	}
 }
 
 /* Runs a tool in directory with locale; its output goes to out, or nowhere.
