@@ -33,14 +33,22 @@ void erofs_writer_freep(struct erofs_writer **w);
  * with "trusted.overlay." are escaped for overlayfs (one more ".overlay"), and
  * the marks for whiteouts and opaque directories are the writer's own.
  *
+ * A directory in the place of a whiteout becomes opaque, as it hides what the
+ * whiteout hid. ENTRY_OPAQUE alone, with mode 0, marks the directory that is at
+ * path and keeps its attributes. Attributes other than user, trusted, security
+ * and the POSIX ACLs are left out.
+ *
  * -EINVAL names what EROFS cannot hold: a hard link to nothing or to a
- * directory, extents that are not multiples of 512 bytes, a payload that is not
- * on a 512-byte boundary, a tarball beyond 2 TiB.
+ * directory, an entry below a file, a socket, a character device 0:0, extents
+ * that are not multiples of 512 bytes, a payload that is not on a 512-byte
+ * boundary, a tarball beyond 2 TiB, an attribute of more than 65535 bytes (one
+ * less than Linux) or more than 256 KiB of them on one file.
  */
 int erofs_writer_add(struct erofs_writer *w, const struct entry *e,
 		     struct err *err);
 
-/* Regular files, directories and others added so far, hard links included. */
+/* Names that the image would have now, hard links, whiteouts and implied
+ * directories included, the root not counted. */
 uint64_t erofs_writer_count(const struct erofs_writer *w);
 
 /*
