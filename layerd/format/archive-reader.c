@@ -376,6 +376,14 @@ static int deliver(struct reader *r, const struct entry *e)
 	return r->fn(e, r->ctx, r->err);
 }
 
+/* libarchive leaves the type of some to what the mode field says. */
+static bool is_known_type(char typeflag, uint32_t mode)
+{
+	return typeflag != 'M' &&
+	       (S_ISREG(mode) || S_ISDIR(mode) || S_ISLNK(mode) ||
+		S_ISCHR(mode) || S_ISBLK(mode) || S_ISFIFO(mode));
+}
+
 /* Anything at a plain path. */
 static int read_object(struct reader *r, struct archive_entry *ae,
 		       struct entry *e)
@@ -386,6 +394,9 @@ static int read_object(struct reader *r, struct archive_entry *ae,
 		e->flags = ENTRY_HARDLINK;
 	else
 		e->mode = archive_entry_filetype(ae);
+	if (!e->flags && !is_known_type(r->header.type, e->mode))
+		return refuse(r, "a type that only makes sense in another "
+				 "kind of archive");
 	if (!*e->path && !S_ISDIR(e->mode))
 		return refuse(r, "a path that is the root of the tree, but is "
 				 "no directory");
