@@ -38,9 +38,12 @@ void cache_freep(struct cache **c);
 const char *cache_path(const struct cache *c);
 
 /* A layer that is wholly in the cache. The descriptors are O_RDONLY and stay
- * valid if the layer is evicted. */
+ * valid if the layer is evicted. Two layer objects can describe one tarball and
+ * differ in their index: a caller that was given a pinned object compares, and
+ * lets cache_fill() replace what is there. */
 struct cache_layer {
 	struct digest tar;
+	struct digest object;
 	uint64_t tar_size;
 	int tar_fd;
 	int index_fd;
@@ -55,7 +58,8 @@ void cache_layer_release(struct cache_layer *l);
 
 /*
  * Opens a complete layer. CACHE_E_MISSING: it is not in the cache (or what is
- * there cannot be believed and was removed).
+ * there cannot be believed and was removed). Reads the marker and compares the
+ * sizes of the files with it; does not read the data.
  */
 #define CACHE_E_MISSING 1
 int cache_layer_open(struct cache *c, const struct digest *tar,
@@ -69,7 +73,9 @@ typedef int (*cache_progress_fn)(uint64_t done, uint64_t total, void *ctx);
  * index (checked by erofs_reader_check()), chunks (each verified), on several
  * threads; the places are only hints and a damaged pack is an error that names
  * layer, chunk and pack. One layer is filled once at a time; concurrent callers
- * wait for it. A layer that is complete already is left alone.
+ * wait for it. A layer that is complete already is left alone, unless it was
+ * made from another layer object: then nothing of it is believed and it is
+ * replaced.
  */
 int cache_fill(struct cache *c, struct store *s, const struct digest *tar,
 	       const struct digest *object, cache_progress_fn progress,
@@ -84,8 +90,9 @@ int cache_get_object(struct cache *c, struct store *s, const struct digest *tar,
 /*
  * A layer that is being sealed on this host: the seal writes tar_fd and
  * index_fd, then publishes with the encoded layer object. Publishing a layer
- * that is there already drops the stage. The layer is complete in this boot;
- * cache_sync_layer() makes it durable, in the background.
+ * that is there already with the same layer object drops the stage. The layer
+ * is complete in this boot; cache_sync_layer() makes it durable, in the
+ * background.
  */
 struct cache_stage {
 	struct cache *cache;
