@@ -85,8 +85,8 @@ static int find_file(struct tool *t, const char *path, json_t **ret,
 		return err_set(err, EINVAL, "%s is a symbolic link to %s", path,
 			       reply_string(entry, "target"));
 	if (strcmp(kind, "file") != 0)
-		return err_set(err, EINVAL, "%s is a %s, not a file", path,
-			       kind);
+		return err_set(err, EINVAL, "%s is a %s, not a file",
+			       *path ? path : "/", kind);
 	*ret = TAKE_PTR(entry);
 	return 0;
 }

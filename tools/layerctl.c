@@ -7,6 +7,7 @@
 #include "exit.h"
 #include "help.h"
 #include "output.h"
+#include "target.h"
 #include "tool.h"
 
 #include "util/cleanup.h"
@@ -24,17 +25,26 @@ static const struct command *const commands[] = {
 	&command_layer_verify, &command_version,   NULL,
 };
 
+static json_t *error_json(int code, const char *text)
+{
+	json_t *message = json_string(text);
+
+	/* It names a file whose name is not UTF-8. */
+	if (!message)
+		message = target_path_json(text);
+	return json_pack("{s:{s:s, s:o}}", "error", "name",
+			 exit_error_name(code), "message", message);
+}
+
 static int report(bool json, int code, const struct err *err)
 {
 	const char *text = err->code ? err->text : strerror(-code);
-	json_t *error = NULL;
+	_cleanup_(json_decrefp) json_t *error = NULL;
 
 	if (json)
-		error = json_pack("{s:{s:s, s:s}}", "error", "name",
-				  exit_error_name(code), "message", text);
+		error = error_json(code, text);
 	if (error) {
 		output_json(stderr, error);
-		json_decref(error);
 		return exit_status(code);
 	}
 	fputs("layerctl: ", stderr);

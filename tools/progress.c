@@ -13,7 +13,7 @@
 #include <time.h>
 
 #define DRAW_MS 100
-#define BAR_WIDTH 24
+#define BAR_WIDTH 12 /* with which all fits into 80 columns */
 
 static const char clear_line[] = "\r\033[K";
 
@@ -71,9 +71,8 @@ static void add_bar(struct line *l, uint64_t done, uint64_t total)
 	int full = (int)(part * BAR_WIDTH);
 	char s[BAR_WIDTH + 16];
 
-	(void)snprintf(s, sizeof(s), "  [%.*s%*s] %3d%%", full,
-		       "########################", BAR_WIDTH - full, "",
-		       (int)(part * 100));
+	(void)snprintf(s, sizeof(s), "  [%.*s%*s] %3d%%", full, "############",
+		       BAR_WIDTH - full, "", (int)(part * 100));
 	line_add(l, s);
 }
 
