@@ -9,13 +9,18 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -78,6 +83,15 @@ static size_t leftovers(const char *path)
 	assert_int_equal(pclose(p), 0);
 	return strtoul(line, NULL, 10);
 }
+
+#define CHECK(x)                                                               \
+	do {                                                                   \
+		if (!(x)) {                                                    \
+			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__,     \
+				#x);                                           \
+			_exit(1);                                              \
+		}                                                              \
+	} while (0)
 
 /* Runs fn in n processes that start together; the number that exit with 0. */
 static int race(struct fixture *f, int n, int (*fn)(struct fixture *f, int i))
@@ -226,6 +240,81 @@ static void test_killed_writer_leaves_whole_objects_only(void **state)
 	assert_true(n > 0);
 }
 
+#ifdef LAYERD_FAULT_POINTS
+/* Creates one object and swaps one record; dies or fails on the way. */
+static int write_both(struct fixture *f, const char *point, const char *code)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	struct store_tag tag;
+	int r;
+
+	CHECK(store_read_record(f->store, "v/head", 9, &b, &tag, NULL) == 0);
+	setenv("LAYERD_FAULT", point, 1);
+	if (code)
+		setenv("LAYERD_FAULT_ERRNO", code, 1);
+	r = store_create(f->store, "v/1", "new", 3, NULL);
+	if (r == 0)
+		r = store_swap_record(f->store, "v/head", &tag, "new", 3, NULL,
+				      NULL);
+	return r < 0 ? 1 : 0;
+}
+
+static void assert_old_or_new(struct fixture *f)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	uint64_t size;
+	int r;
+
+	r = store_size(f->store, "v/1", &size, &f->err);
+	assert_true(r == -ENOENT || (r == 0 && size == 3));
+	assert_int_equal(store_get(f->store, "v/head", 9, &b, &f->err), 0);
+	assert_int_equal(b.size, 3);
+	assert_true(memcmp(b.data, "old", 3) == 0 ||
+		    memcmp(b.data, "new", 3) == 0);
+}
+
+static void fail_at(struct fixture *f, const char *point, const char *code)
+{
+	int status;
+	pid_t pid;
+
+	assert_int_equal(store_replace(f->store, "v/head", "old", 3, &f->err),
+			 0);
+	assert_int_equal(store_remove(f->store, "v/1", &f->err), 0);
+	pid = fork();
+	if (pid == 0)
+		_exit(write_both(f, point, code));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (code)
+		assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+	else
+		assert_true(WIFSIGNALED(status));
+	assert_old_or_new(f);
+	/* The same again, undisturbed. */
+	(void)store_create(f->store, "v/1", "new", 3, &f->err);
+	assert_content(f, "v/1", "new");
+	assert_int_equal(store_replace(f->store, "v/head", "new", 3, NULL), 0);
+}
+#endif
+
+static void test_writes_that_end_at_any_step_can_be_repeated(void **state)
+{
+#ifdef LAYERD_FAULT_POINTS
+	static const char *const points[] = {
+		"store-sync",	"store-sync:2",	  "store-link",
+		"store-rename", "store-sync-dir", "store-sync-dir:2"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(points); i++) {
+		fail_at(*state, points[i], NULL);
+		fail_at(*state, points[i], "5");
+	}
+#else
+	(void)state;
+	print_message("needs a build with -Dfault_points=true\n");
+	skip();
+#endif
+}
+
 /*
  * Runs fn with a new store on a small tmpfs, in a mount namespace of its own.
  * Skips aloud without the privilege for that.
@@ -265,15 +354,6 @@ static void on_small_disk(struct fixture *f,
 	assert_true(WIFEXITED(status));
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
-
-#define CHECK(x)                                                               \
-	do {                                                                   \
-		if (!(x)) {                                                    \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__,     \
-				#x);                                           \
-			_exit(1);                                              \
-		}                                                              \
-	} while (0)
 
 static void fill_disk(struct store *s, const char *path)
 {
@@ -330,6 +410,74 @@ static void test_read_only_store_can_be_read(void **state)
 	on_small_disk(*state, write_read_only);
 }
 
+/* As on file systems without O_TMPFILE (NFS) and hard links (vfat). */
+static void forbid_tmpfile_and_links(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+			 offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_linkat, 4, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat, 0, 2),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+			 offsetof(struct seccomp_data, args[2])),
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, O_TMPFILE & ~O_DIRECTORY,
+			 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EOPNOTSUPP),
+	};
+	struct sock_fprog program = {.len = ARRAY_SIZE(code), .filter = code};
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
+		_exit(77);
+}
+
+static int use_plain_files(struct fixture *f)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	struct store_upload *u;
+	struct store_tag tag;
+
+	forbid_tmpfile_and_links();
+	CHECK(openat(AT_FDCWD, f->path, O_TMPFILE | O_WRONLY, 0600) < 0);
+	CHECK(errno == EOPNOTSUPP);
+	CHECK(store_create(f->store, "v/1", "a", 1, NULL) == 0);
+	CHECK(store_create(f->store, "v/1", "b", 1, NULL) == -EEXIST);
+	CHECK(store_put(f->store, "v/1", "bc", 2, NULL) == 0);
+	CHECK(store_replace(f->store, "v/1", "def", 3, NULL) == 0);
+	CHECK(store_get(f->store, "v/1", 9, &b, NULL) == 0 && b.size == 3);
+	CHECK(store_swap_record(f->store, "v/head", NULL, "1", 1, &tag, NULL) ==
+	      0);
+	CHECK(store_swap_record(f->store, "v/head", &tag, "2", 1, NULL, NULL) ==
+	      0);
+	CHECK(store_upload_new(f->store, 3, &u, NULL) == 0);
+	CHECK(store_upload_add(u, "abc", 3, NULL) == 0);
+	CHECK(store_upload_finish(u, "packs/aa/x", NULL) == 0);
+	CHECK(store_upload_new(f->store, 3, &u, NULL) == 0);
+	store_upload_free(u);
+	CHECK(leftovers(f->path) == 0);
+	return 0;
+}
+
+static void test_store_needs_neither_tmpfile_nor_links(void **state)
+{
+	struct fixture *f = *state;
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(use_plain_files(f));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) == 77) {
+		print_message("no seccomp filters here\n");
+		skip();
+	}
+	assert_int_equal(WEXITSTATUS(status), 0);
+	assert_content(f, "v/head", "2");
+	assert_content(f, "packs/aa/x", "abc");
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -338,8 +486,10 @@ int main(void)
 		T(test_eight_can_create_the_same_store),
 		T(test_no_swap_is_lost_among_processes),
 		T(test_killed_writer_leaves_whole_objects_only),
+		T(test_writes_that_end_at_any_step_can_be_repeated),
 		T(test_full_store_says_so_and_loses_nothing),
 		T(test_read_only_store_can_be_read),
+		T(test_store_needs_neither_tmpfile_nor_links),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
