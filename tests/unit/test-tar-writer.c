@@ -83,6 +83,20 @@ static void test_records_appear_only_for_what_fields_cannot_say(void **state)
 	assert_true(contains(&b, "21 hdrcharset=BINARY\n9 path=\xe9\n"));
 }
 
+static void test_cut_off_name_of_a_file_does_not_end_in_a_slash(void **state)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	char path[102];
+	const struct entry e = {.path = path, .mode = S_IFREG};
+	const char *field;
+
+	memset(path, 'd', sizeof(path));
+	memcpy(path + 99, "/f", 3);
+	make_headers(&b, &e);
+	field = (char *)b.data + b.size - TAR_BLOCK;
+	assert_int_equal(strnlen(field, 100), 99);
+}
+
 static void test_times_before_1970_are_negated_decimals(void **state)
 {
 	static const struct {
@@ -533,6 +547,8 @@ int main(void)
 		cmocka_unit_test(test_header_is_exactly_ustar),
 		cmocka_unit_test(
 			test_records_appear_only_for_what_fields_cannot_say),
+		cmocka_unit_test(
+			test_cut_off_name_of_a_file_does_not_end_in_a_slash),
 		cmocka_unit_test(test_times_before_1970_are_negated_decimals),
 		cmocka_unit_test(test_length_of_a_record_counts_its_own_digits),
 		cmocka_unit_test(test_acls_are_stored_raw_and_as_text),
