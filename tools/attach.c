@@ -63,6 +63,24 @@ static int check_directory(const char *path, struct err *err)
 	return 0;
 }
 
+static int not_permitted(const char *path, struct err *err)
+{
+	return err_set(err, EPERM,
+		       "you may not mount on %s: that needs CAP_SYS_ADMIN; "
+		       "run layerctl as root",
+		       path);
+}
+
+/* Cloning a mount needs the same privilege as attaching one, so that who may
+ * not is refused before anything is made for them. */
+static int check_privilege(const char *path, struct err *err)
+{
+	_cleanup_close_ int fd = -1;
+
+	fd = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	return fd < 0 && errno == EPERM ? not_permitted(path, err) : 0;
+}
+
 int attach_check(const char *path, char **ret, struct err *err)
 {
 	_cleanup_free_ char *absolute = NULL;
@@ -86,6 +104,8 @@ int attach_check(const char *path, char **ret, struct err *err)
 		return err_errno(err, errno, "cannot resolve %s", path);
 	r = check_directory(absolute, err);
 	if (r == 0)
+		r = check_privilege(absolute, err);
+	if (r == 0)
 		*ret = TAKE_PTR(absolute);
 	return r;
 }
@@ -95,9 +115,6 @@ int attach(int fd, const char *path, struct err *err)
 	if (move_mount(fd, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH) == 0)
 		return 0;
 	if (errno == EPERM || errno == EACCES)
-		return err_set(err, EPERM,
-			       "you may not mount on %s: that needs "
-			       "CAP_SYS_ADMIN; run layerctl as root",
-			       path);
+		return not_permitted(path, err);
 	return err_errno(err, errno, "cannot mount on %s", path);
 }

@@ -8,9 +8,9 @@
 #define ATTACH_DEFAULT "/workspace"
 
 /*
- * Checks that path can be mounted on: a directory that is no mount point. NULL
- * stands for ATTACH_DEFAULT, which is created when it is missing. *ret is the
- * absolute path; free() it.
+ * Checks that the caller may mount and that path can be mounted on: a directory
+ * that is no mount point. NULL stands for ATTACH_DEFAULT, which is created when
+ * it is missing. *ret is the absolute path; free() it.
  */
 int attach_check(const char *path, char **ret, struct err *err);
 

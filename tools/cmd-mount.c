@@ -10,7 +10,6 @@
 #include "util/cleanup.h"
 
 #include <errno.h>
-#include <sys/stat.h>
 
 static const struct args_option options[] = {
 	{0, "ro", NULL, "read-only, also of a bare volume name"},
@@ -25,48 +24,25 @@ static const char *const examples[] = {
 	NULL,
 };
 
-static json_t *undo_target(const char *path, dev_t device, const json_t *reply,
-			   const char *reference)
+/* A session that cannot be attached is kept: by now somebody else may have
+ * taken it up. */
+static int attach_reply(struct tool *t, int *fd, const char *path,
+			const json_t *reply, struct err *err)
 {
-	if (reply_optional(reply, "session"))
-		return json_pack("{s:s}", "volume", reference);
-	return json_pack("{s:o, s:I}", "path", target_path_json(path), "device",
-			 (json_int_t)device);
-}
-
-/* Tells the daemon that its mount was not attached. A session that was made for
- * it holds nothing; one that was taken up again keeps its data. */
-static void undo(struct tool *t, const char *path, dev_t device,
-		 const json_t *reply)
-{
-	_cleanup_(json_decrefp) json_t *answer = NULL;
-	bool made = reply_optional(reply, "session") &&
-		    !reply_bool(reply, "resumed");
-	json_t *target = undo_target(path, device, reply, t->args.operands[0]);
-
-	/* The failure that is reported is the first one. */
-	(void)tool_call(
-		t, "Unmount",
-		json_pack("{s:o, s:b}", "target", target, "discard", (int)made),
-		&answer, NULL);
-}
-
-static int attach_or_undo(struct tool *t, int *fd, const char *path,
-			  const json_t *reply, struct err *err)
-{
-	struct stat st;
+	const char *volume = t->args.operands[0];
 	int r;
 
 	if (*fd < 0)
 		return err_set(err, EBADMSG,
 			       "the daemon's answer has no mount in it");
-	if (fstat(*fd, &st) < 0)
-		return err_errno(err, errno, "cannot look at the new mount");
 	r = attach(*fd, path, err);
 	/* It would keep the mount busy. */
 	closep(fd);
-	if (r < 0)
-		undo(t, path, st.st_dev, reply);
+	if (r < 0 && reply_optional(reply, "session"))
+		return err_prefix(err, r,
+				  "the session of %s is there but detached "
+				  "(`layerctl mount %s` takes it up)",
+				  volume, volume);
 	return r;
 }
 
@@ -102,7 +78,7 @@ static int run(struct tool *t, struct err *err)
 				     (int)args_has(&t->args, "ro")),
 			   -1, &reply, &fd, err);
 	if (r == 0)
-		r = attach_or_undo(t, &fd, path, reply, err);
+		r = attach_reply(t, &fd, path, reply, err);
 	if (r < 0)
 		return r;
 	if (t->json) {

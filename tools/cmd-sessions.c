@@ -5,6 +5,7 @@
 #include "output.h"
 #include "reply.h"
 #include "tool.h"
+#include "version.h"
 
 #include "util/cleanup.h"
 
@@ -13,6 +14,14 @@ static const char *const examples[] = {
 	"layerctl sessions --json | jq -r '.sessions[].upper'",
 	NULL,
 };
+
+static const char *short_or_null(const json_t *s, const char *key,
+				 char text[static VERSION_SHORT_MAX])
+{
+	const char *digest = reply_optional(s, key);
+
+	return digest ? version_short(digest, text) : NULL;
+}
 
 static int print_sessions(const json_t *sessions, struct err *err)
 {
@@ -27,14 +36,15 @@ static int print_sessions(const json_t *sessions, struct err *err)
 	size_t i;
 
 	json_array_foreach (sessions, i, s) {
-		char created[OUTPUT_TIME_MAX], sealed[OUTPUT_TIME_MAX];
+		char base[VERSION_SHORT_MAX], sealed[VERSION_SHORT_MAX];
+		char created[OUTPUT_TIME_MAX];
 		const char *const cells[] = {
 			reply_string(s, "id"),
 			reply_string(s, "volume"),
 			reply_string(s, "state"),
-			reply_optional(s, "base"),
+			short_or_null(s, "base", base),
 			output_time(reply_optional(s, "created"), created),
-			output_time(reply_optional(s, "sealed"), sealed),
+			short_or_null(s, "sealed", sealed),
 			reply_optional(s, "path"),
 		};
 

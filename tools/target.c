@@ -22,7 +22,7 @@ static json_t *escaped(const char *s, size_t size)
 
 	if (escape_bytes(&b, s, size) < 0)
 		return NULL;
-	return json_stringn(b.data ? (const char *)b.data : "", b.size);
+	return json_stringn((const char *)b.data, b.size);
 }
 
 json_t *target_path_json(const char *path)

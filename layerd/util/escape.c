@@ -72,11 +72,14 @@ int escape_bytes(struct buf *b, const char *s, size_t size)
 {
 	const uint8_t *p = (const uint8_t *)s;
 	size_t before = b->size;
+	int r = buf_reserve(b, size + 1);
 
+	if (r < 0)
+		return r;
 	while (size) {
 		size_t n = plain_sequence(p, size);
-		int r = n ? buf_add(b, p, n) : add_escaped(b, *p);
 
+		r = n ? buf_add(b, p, n) : add_escaped(b, *p);
 		if (r < 0) {
 			b->size = before;
 			return r;

@@ -13,9 +13,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* Appends the escaped text, not ended by NUL; b->data is not NULL afterwards,
+ * also of an empty text. -ENOMEM leaves b as it was. */
 int escape_bytes(struct buf *b, const char *s, size_t size);
 
-/* -EINVAL for a backslash that does not start \xNN, or \x00. */
+/* Appends the bytes. -ENOMEM; -EINVAL for a backslash that does not start \xNN,
+ * or \x00; b is then as it was. */
 int unescape_bytes(struct buf *b, const char *s);
 
 /* Whether size bytes are valid UTF-8 (RFC 3629: no overlong forms, no
