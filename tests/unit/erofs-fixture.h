@@ -82,6 +82,12 @@ static inline int image_check(const struct image *im, struct err *err)
 	return erofs_reader_check(r, &im->tar, im->tar_size, err);
 }
 
+static inline void assert_same(const struct image *a, const struct image *b)
+{
+	assert_int_equal(a->bytes.size, b->bytes.size);
+	assert_memory_equal(a->bytes.data, b->bytes.data, a->bytes.size);
+}
+
 static inline int dump_entry(const struct entry *e, uint64_t nid, void *ctx,
 			     struct err *err)
 {

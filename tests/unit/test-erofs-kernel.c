@@ -261,16 +261,10 @@ static int count_names(const struct entry *e, uint64_t nid, void *ctx,
 }
 
 /* In a mount namespace of its own, which ends with the process. */
-static enum verdict mount_and_judge(const struct fixture *f,
-				    const struct image *im)
+static enum verdict mount_image(const struct fixture *f, const char *at)
 {
-	static struct judge j;
-	_cleanup_close_ int root = -1;
-	char at[80], index[80], options[96];
-	struct err err = ERR_INIT;
-	uint64_t names = 0;
+	char index[80], options[96];
 
-	snprintf(at, sizeof(at), "%s/mnt", f->dir);
 	snprintf(index, sizeof(index), "%s/index", f->dir);
 	snprintf(options, sizeof(options), "device=%s/tar", f->dir);
 	if (unshare(CLONE_NEWNS) < 0 ||
@@ -282,6 +276,23 @@ static enum verdict mount_and_judge(const struct fixture *f,
 			       ? CANNOT_MOUNT
 			       : DIFFERS;
 	}
+	return AGREES;
+}
+
+static enum verdict mount_and_judge(const struct fixture *f,
+				    const struct image *im)
+{
+	static struct judge j;
+	_cleanup_close_ int root = -1;
+	struct err err = ERR_INIT;
+	enum verdict verdict;
+	uint64_t names = 0;
+	char at[80];
+
+	snprintf(at, sizeof(at), "%s/mnt", f->dir);
+	verdict = mount_image(f, at);
+	if (verdict != AGREES)
+		return verdict;
 	j.tar = f->tar;
 	if (image_open(im, &j.reader, &err) < 0 ||
 	    erofs_reader_walk(j.reader, "", count_names, &names, &err) < 0) {
@@ -300,7 +311,71 @@ static enum verdict mount_and_judge(const struct fixture *f,
 	return AGREES;
 }
 
-static void assert_kernel_agrees(struct fixture *f, const struct image *im)
+/* Names in a directory other than "." and ".."; -1 when it cannot be read. */
+static int count_directory(const char *path)
+{
+	DIR *dir = opendir(path);
+	int n = -2;
+
+	while (dir && readdir(dir))
+		n++;
+	if (dir)
+		closedir(dir);
+	return dir ? n : -1;
+}
+
+/* The sample over a directory that has the same names and more. */
+static enum verdict mount_overlay_and_judge(const struct fixture *f,
+					    const struct image *im)
+{
+	const char *below[] = {"below", "below/covered", "below/empty"};
+	const char *files[] = {"below/whiteout", "below/covered/old",
+			       "below/covered/out", "below/empty/file"};
+	char at[80], options[256], value[8];
+	enum verdict verdict;
+	struct stat st;
+	int visible = 0;
+
+	(void)im;
+	for (size_t i = 1; i < N_SAMPLE; i++)
+		visible += !strchr(sample[i].path, '/') &&
+			   !(sample[i].flags & ENTRY_WHITEOUT);
+	snprintf(at, sizeof(at), "%s/mnt", f->dir);
+	verdict = mount_image(f, at);
+	if (verdict != AGREES)
+		return verdict;
+	if (chdir(f->dir) < 0)
+		return DIFFERS;
+	for (size_t i = 0; i < ARRAY_SIZE(below); i++)
+		if (mkdir(below[i], 0755) < 0)
+			return DIFFERS;
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
+		if (mknod(files[i], S_IFREG | 0644, 0) < 0)
+			return DIFFERS;
+	snprintf(options, sizeof(options), "lowerdir=%s:%s/below", at, f->dir);
+	if (mkdir("merged", 0755) < 0 ||
+	    mount("overlay", "merged", "overlay", MS_RDONLY, options) < 0 ||
+	    chdir("merged") < 0) {
+		perror("overlay");
+		return DIFFERS;
+	}
+	/* The whiteouts are neither found nor listed, with what they hide. */
+	if (stat("whiteout", &st) == 0 || stat("covered/out", &st) == 0 ||
+	    count_directory(".") != visible ||
+	    count_directory("covered") != 1 || count_directory("empty") != 1)
+		return DIFFERS;
+	/* A user's own overlayfs attribute is his again, and does nothing. */
+	if (getxattr("a.b", "trusted.overlay.opaque", value, 8) != 1 ||
+	    value[0] != 'y')
+		return DIFFERS;
+	return AGREES;
+}
+
+typedef enum verdict (*judge_fn)(const struct fixture *f,
+				 const struct image *im);
+
+static void assert_agrees(struct fixture *f, const struct image *im,
+			  judge_fn judge)
 {
 	_cleanup_close_ int dir =
 		open(f->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -319,7 +394,7 @@ static void assert_kernel_agrees(struct fixture *f, const struct image *im)
 	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0)
-		_exit(mount_and_judge(f, im));
+		_exit(judge(f, im));
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFEXITED(status));
 	if (WEXITSTATUS(status) == CANNOT_MOUNT) {
@@ -328,6 +403,19 @@ static void assert_kernel_agrees(struct fixture *f, const struct image *im)
 		skip();
 	}
 	assert_int_equal(WEXITSTATUS(status), AGREES);
+}
+
+static void assert_kernel_agrees(struct fixture *f, const struct image *im)
+{
+	assert_agrees(f, im, mount_and_judge);
+}
+
+static void test_overlayfs_obeys_whiteouts_and_opaque_directories(void **state)
+{
+	_cleanup_image_ struct image im;
+
+	image_make(&im, sample, N_SAMPLE, TAR_SIZE);
+	assert_agrees(*state, &im, mount_overlay_and_judge);
 }
 
 static void test_kernel_sees_every_kind_of_entry(void **state)
@@ -462,6 +550,8 @@ int main(void)
 		cmocka_unit_test(
 			test_kernel_sees_100000_files_in_one_directory),
 		cmocka_unit_test(test_kernel_sees_a_tree_deeper_than_path_max),
+		cmocka_unit_test(
+			test_overlayfs_obeys_whiteouts_and_opaque_directories),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
