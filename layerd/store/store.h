@@ -103,5 +103,5 @@ int store_list(struct store *s, const char *prefix, store_key_fn fn, void *ctx,
 int store_list_names(struct store *s, const char *prefix, store_key_fn fn,
 		     void *ctx, struct err *err);
 
-/* Removes an object; a missing one is fine. */
+/* Removes an object; a missing one is fine. A power cut may bring it back. */
 int store_remove(struct store *s, const char *key, struct err *err);

@@ -57,6 +57,21 @@ static void test_synced_layer_survives_a_reboot(void **state)
 	assert_whole(f);
 }
 
+static void test_layer_under_the_name_of_another_is_dropped(void **state)
+{
+	struct fixture *f = *state;
+	struct cache_layer l = CACHE_LAYER_INIT;
+	struct digest other = f->sample.object_digest;
+	char path[300], hex[DIGEST_HEX_SIZE];
+
+	assert_int_equal(fill(f), 0);
+	snprintf(path, sizeof(path), "%s/%s", f->path, digest_hex(&other, hex));
+	assert_int_equal(rename(in_layer(f, ""), path), 0);
+	assert_int_equal(cache_layer_open(f->cache, &other, &l, &f->err),
+			 CACHE_E_MISSING);
+	assert_int_not_equal(access(path, F_OK), 0);
+}
+
 static void test_layer_that_lost_bytes_is_dropped(void **state)
 {
 	static const char *const names[] = {"tar", "index", "present"};
@@ -222,6 +237,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_unsynced_layer_of_another_boot_is_dropped),
 		T(test_synced_layer_survives_a_reboot),
+		T(test_layer_under_the_name_of_another_is_dropped),
 		T(test_layer_that_lost_bytes_is_dropped),
 		T(test_published_stage_is_a_whole_layer),
 		T(test_stage_of_another_size_is_refused),
