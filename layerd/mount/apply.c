@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Every system call of a mount. What must hold: an image is never mounted
+ * twice, a failure leaves no half-made overlay, and nothing is attached where
+ * other mount namespaces would see it.
+ */
+#include "mount/apply.h"
+
+#include "util/buf.h"
+#include "util/cleanup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/mount.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+
+/* What the kernel wrote about the last failure, e.g. "overlay: ...". */
+static void kernel_message(int fs_fd, char *text, size_t size)
+{
+	ssize_t n = read(fs_fd, text, size - 1);
+
+	if (n <= 2) {
+		text[0] = 0;
+		return;
+	}
+	text[n] = 0;
+	/* "e " marks an error; a newline ends it. */
+	memmove(text, text + 2, (size_t)n - 1);
+	text[strcspn(text, "\n")] = 0;
+}
+
+static int mount_failed(int fs_fd, int code, const char *what,
+			const char *object, struct err *err)
+{
+	char text[256] = "";
+
+	if (fs_fd >= 0)
+		kernel_message(fs_fd, text, sizeof(text));
+	switch (code < 0 ? -code : code) {
+	case EPERM:
+		return err_set(err, code,
+			       "cannot mount %s %s: mounting needs root with "
+			       "CAP_SYS_ADMIN in this mount namespace",
+			       what, object);
+	case ENODEV:
+		return err_set(err, EOPNOTSUPP,
+			       "cannot mount %s: this kernel has no %s; load "
+			       "the module or use a kernel that has it",
+			       object, what);
+	case ENOTBLK:
+		return err_set(
+			err, EOPNOTSUPP,
+			"cannot mount %s %s from a file: that needs "
+			"Linux 6.12 and a state directory on a disk file "
+			"system (not tmpfs or overlayfs)",
+			what, object);
+	default:
+		return err_errno(err, code, "cannot mount %s %s%s%s%s", what,
+				 object, text[0] ? " (" : "", text,
+				 text[0] ? ")" : "");
+	}
+}
+
+int mount_is_root(const char *path)
+{
+	struct statx stx;
+
+	if (statx(AT_FDCWD, path, AT_NO_AUTOMOUNT | AT_SYMLINK_NOFOLLOW,
+		  STATX_TYPE, &stx) < 0)
+		return -errno;
+	return (stx.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+}
+
+/* A file-backed EROFS mount reads ahead 128 KiB until it is told otherwise. */
+static void raise_read_ahead(const char *path)
+{
+	_cleanup_close_ int fd = -1;
+	char name[96], value[16];
+	struct stat st;
+	int n;
+
+	if (stat(path, &st) < 0)
+		return;
+	snprintf(name, sizeof(name), "/sys/class/bdi/%u:%u/read_ahead_kb",
+		 major(st.st_dev), minor(st.st_dev));
+	fd = open(name, O_WRONLY | O_CLOEXEC);
+	n = snprintf(value, sizeof(value), "%d", MOUNT_READ_AHEAD_KB);
+	/* Slower reads, where sysfs cannot be written, are no error. */
+	if (fd >= 0 && write(fd, value, (size_t)n) < 0)
+		return;
+}
+
+static int mount_image(const struct plan_image *image, struct err *err)
+{
+	_cleanup_free_ char *options = NULL;
+	int r = mount_is_root(image->directory);
+
+	if (r > 0)
+		return 0;
+	if (r < 0 && mkdir(image->directory, 0700) < 0 && errno != EEXIST)
+		return err_errno(err, errno, "cannot create %s",
+				 image->directory);
+	if (asprintf(&options, "device=%s", image->data) < 0)
+		return err_oom(err);
+	if (mount(image->index, image->directory, "erofs",
+		  MS_RDONLY | MS_NOATIME, options) < 0)
+		return mount_failed(-1, errno, "EROFS image", image->index,
+				    err);
+	raise_read_ahead(image->directory);
+	return 0;
+}
+
+static int set_string(int fs_fd, const char *key, const char *value)
+{
+	return fsconfig(fs_fd, FSCONFIG_SET_STRING, key, value, 0) < 0 ? -errno
+								       : 0;
+}
+
+/* Before 6.5 there is no "lowerdir+" and the list is one string. */
+static int set_lowers_joined(int fs_fd, const struct mount_plan *plan)
+{
+	_cleanup_buf_ struct buf list = BUF_INIT;
+
+	for (size_t i = 0; i < plan->n_lowers; i++)
+		if (buf_printf(&list, "%s%s", i ? ":" : "", plan->lowers[i]) <
+		    0)
+			return -ENOMEM;
+	if (!buf_str(&list))
+		return -ENOMEM;
+	return set_string(fs_fd, "lowerdir", buf_str(&list));
+}
+
+static int set_lowers(int fs_fd, const struct mount_plan *plan)
+{
+	for (size_t i = 0; i < plan->n_lowers; i++) {
+		int r = set_string(fs_fd, "lowerdir+", plan->lowers[i]);
+
+		if (r == -EINVAL && i == 0)
+			return set_lowers_joined(fs_fd, plan);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int configure(int fs_fd, const struct mount_plan *plan)
+{
+	static const char *const features[] = {"redirect_dir", "metacopy",
+					       "index", "xino"};
+	int r = set_string(fs_fd, "source", plan->source);
+
+	if (r == 0)
+		r = set_lowers(fs_fd, plan);
+	if (r == 0 && plan->upper) {
+		r = set_string(fs_fd, "upperdir", plan->upper);
+		if (r == 0)
+			r = set_string(fs_fd, "workdir", plan->work);
+	}
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(features); i++) {
+		/* An index lives in the work directory. */
+		if (!plan->upper && strcmp(features[i], "index") == 0)
+			continue;
+		r = set_string(fs_fd, features[i], "on");
+	}
+	if (r == 0 && !plan->upper &&
+	    fsconfig(fs_fd, FSCONFIG_SET_FLAG, "ro", NULL, 0) < 0)
+		r = -errno;
+	if (r == 0 && fsconfig(fs_fd, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+		r = -errno;
+	return r;
+}
+
+int mount_plan_apply(const struct mount_plan *plan, int *ret_fd,
+		     struct err *err)
+{
+	_cleanup_close_ int fs_fd = -1;
+	unsigned int attributes = plan->upper ? 0 : MOUNT_ATTR_RDONLY;
+	int fd, r;
+
+	for (size_t i = 0; i < plan->n_images; i++) {
+		r = mount_image(&plan->images[i], err);
+		if (r < 0)
+			return r;
+	}
+	fs_fd = fsopen("overlay", FSOPEN_CLOEXEC);
+	if (fs_fd < 0)
+		return mount_failed(-1, errno, "overlay", plan->source, err);
+	r = configure(fs_fd, plan);
+	if (r == -EBUSY)
+		return err_set(err, r,
+			       "cannot mount %s: its upper directory %s is in "
+			       "use by another overlay mount; unmount that "
+			       "first (findmnt -t overlay)",
+			       plan->source, plan->upper);
+	if (r == -ESTALE)
+		return err_set(err, r,
+			       "cannot mount %s: its upper directory %s was "
+			       "made on other layers than those it would be "
+			       "mounted on now",
+			       plan->source, plan->upper);
+	if (r < 0)
+		return mount_failed(fs_fd, r, "overlay", plan->source, err);
+	if (plan->restricted)
+		attributes |= MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
+	fd = fsmount(fs_fd, FSMOUNT_CLOEXEC, attributes);
+	if (fd < 0)
+		return mount_failed(fs_fd, errno, "overlay", plan->source, err);
+	*ret_fd = fd;
+	return 0;
+}
+
+int mount_attach(int fd, const char *path, struct err *err)
+{
+	if (move_mount(fd, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+		return err_errno(err, errno, "cannot attach a mount to %s",
+				 path);
+	return 0;
+}
+
+int mount_copy(const char *path, int *ret_fd, struct err *err)
+{
+	int fd = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+
+	if (fd < 0)
+		return err_errno(err, errno, "cannot copy the mount at %s",
+				 path);
+	*ret_fd = fd;
+	return 0;
+}
+
+int mount_restrict(int fd, struct err *err)
+{
+	struct mount_attr attributes = {
+		.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
+	};
+
+	if (mount_setattr(fd, "", AT_EMPTY_PATH, &attributes,
+			  sizeof(attributes)) < 0)
+		return err_errno(err, errno,
+				 "cannot set nosuid and nodev on a mount");
+	return 0;
+}
+
+int mount_make_private(const char *path, struct err *err)
+{
+	int r = mount_is_root(path);
+
+	if (r < 0)
+		return err_errno(err, r, "cannot examine %s", path);
+	if (r == 0 && mount(path, path, NULL, MS_BIND, NULL) < 0)
+		return mount_failed(-1, errno, "directory", path, err);
+	if (mount(NULL, path, NULL, MS_PRIVATE, NULL) < 0)
+		return mount_failed(-1, errno, "directory", path, err);
+	return 0;
+}
+
+int mount_drop(const char *path, struct err *err)
+{
+	if (umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 &&
+	    errno != EINVAL && errno != ENOENT)
+		return err_errno(err, errno, "cannot unmount %s", path);
+	return 0;
+}
+
+/*
+ * Joins a mount namespace in a child, since threads share theirs. Between fork
+ * and exit the child of a threaded process may only make system calls.
+ */
+static int run_in(pid_t pid, int (*fn)(int fd, const char *path, bool flag),
+		  int fd, const char *path, bool flag)
+{
+	_cleanup_close_ int ns = -1;
+	_cleanup_close_ int root = -1;
+	char name[64];
+	int status;
+	pid_t child;
+
+	snprintf(name, sizeof(name), "/proc/%d/ns/mnt", (int)pid);
+	ns = open(name, O_RDONLY | O_CLOEXEC);
+	snprintf(name, sizeof(name), "/proc/%d/root", (int)pid);
+	root = open(name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (ns < 0 || root < 0)
+		return -errno;
+	child = fork();
+	if (child < 0)
+		return -errno;
+	if (child == 0) {
+		if (setns(ns, CLONE_NEWNS) < 0 || fchdir(root) < 0 ||
+		    chroot(".") < 0)
+			_exit(errno & 0x7f);
+		_exit(-fn(fd, path, flag) & 0x7f);
+	}
+	while (waitpid(child, &status, 0) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return WIFEXITED(status) ? -WEXITSTATUS(status) : -EIO;
+}
+
+static int attach_call(int fd, const char *path, bool flag)
+{
+	(void)flag;
+	if (move_mount(fd, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+		return -errno;
+	return 0;
+}
+
+static int detach_call(int fd, const char *path, bool lazy)
+{
+	(void)fd;
+	if (umount2(path, UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH : 0)) < 0)
+		return -errno;
+	return 0;
+}
+
+int mount_attach_in(pid_t pid, int fd, const char *path)
+{
+	return run_in(pid, attach_call, fd, path, false);
+}
+
+int mount_detach_in(pid_t pid, const char *path, bool lazy)
+{
+	return run_in(pid, detach_call, -1, path, lazy);
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Carries a plan out, with the mount API of Linux 5.2 and later (fsopen(2),
+ * fsconfig(2), fsmount(2), move_mount(2), open_tree(2)).
+ *
+ * EROFS images are mounted once on a host and stay attached below the lower
+ * root, shared by every overlay that uses them: detached lowers fail before
+ * 6.15. The overlay itself is handed out detached.
+ */
+
+#include "mount/plan.h"
+#include "util/error.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Read-ahead of the mounts, see DESIGN section 5. */
+#define MOUNT_READ_AHEAD_KB 4096
+
+/*
+ * Mounts the images that are not mounted yet and makes the overlay, returned as
+ * a detached mount in *ret_fd. Errors name the step and the path; -EPERM,
+ * -EOPNOTSUPP and -ENOTBLK are explained.
+ */
+int mount_plan_apply(const struct mount_plan *plan, int *ret_fd,
+		     struct err *err);
+
+/* Attaches the detached mount fd to the directory path, or returns a detached
+ * copy of what is mounted at path. */
+int mount_attach(int fd, const char *path, struct err *err);
+int mount_copy(const char *path, int *ret_fd, struct err *err);
+
+/* Takes the power of setuid files and device nodes from a detached mount. */
+int mount_restrict(int fd, struct err *err);
+
+/* Whether path is the root of a mount. -errno when it cannot be examined. */
+int mount_is_root(const char *path);
+
+/*
+ * Makes path a mount of its own that neither sends nor receives mount events,
+ * so that what is mounted below stays out of other namespaces. Repeating it is
+ * fine.
+ */
+int mount_make_private(const char *path, struct err *err);
+
+/* Unmounts path lazily if something is mounted there. */
+int mount_drop(const char *path, struct err *err);
+
+/*
+ * Attaches or detaches in the mount namespace of the process pid, through a
+ * short-lived child. lazy: MNT_DETACH. Errors as of umount2(2) and
+ * move_mount(2).
+ */
+int mount_attach_in(pid_t pid, int fd, const char *path);
+int mount_detach_in(pid_t pid, const char *path, bool lazy);

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * /proc is the only source that knows all namespaces. Processes come and go
+ * while it is read: what cannot be read any more is skipped.
+ */
+#include "mount/users.h"
+
+#include "util/cleanup.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+void mount_places_release(struct mount_places *places)
+{
+	for (size_t i = 0; i < places->n; i++)
+		free(places->items[i].path);
+	free(places->items);
+	*places = (struct mount_places){0};
+}
+
+static int add_place(struct mount_places *places, pid_t pid, const char *path)
+{
+	struct mount_place *items;
+
+	items = reallocarray(places->items, places->n + 1, sizeof(*items));
+	if (!items)
+		return -ENOMEM;
+	places->items = items;
+	items[places->n].pid = pid;
+	items[places->n].path = strdup(path);
+	if (!items[places->n].path)
+		return -ENOMEM;
+	places->n++;
+	return 0;
+}
+
+/* mountinfo writes space, tab, newline and backslash as three octal digits. */
+static void unescape_octal(char *s)
+{
+	char *out = s;
+
+	while (*s) {
+		if (s[0] == '\\' && s[1] && s[2] && s[3]) {
+			*out++ = (char)((s[1] - '0') << 6 | (s[2] - '0') << 3 |
+					(s[3] - '0'));
+			s += 4;
+		} else {
+			*out++ = *s++;
+		}
+	}
+	*out = 0;
+}
+
+static bool is_below(const char *path, const char *root)
+{
+	size_t n = strlen(root);
+
+	return strncmp(path, root, n) == 0 && (path[n] == '/' || !path[n]);
+}
+
+static int read_mountinfo(dev_t device, pid_t pid, const char *skip,
+			  struct mount_places *places)
+{
+	_cleanup_free_ char *line = NULL;
+	char name[64], want[32];
+	size_t size = 0;
+	int r = 0;
+	FILE *f;
+
+	snprintf(name, sizeof(name), "/proc/%d/mountinfo", (int)pid);
+	snprintf(want, sizeof(want), "%u:%u", major(device), minor(device));
+	f = fopen(name, "re");
+	if (!f)
+		return 0;
+	while (r == 0 && getline(&line, &size, f) > 0) {
+		char *save = NULL;
+		char *field[5] = {strtok_r(line, " \n", &save)};
+
+		for (size_t i = 1; i < 5; i++)
+			field[i] = strtok_r(NULL, " \n", &save);
+		if (!field[4] || strcmp(field[2], want) != 0)
+			continue;
+		unescape_octal(field[4]);
+		if (!skip || !is_below(field[4], skip))
+			r = add_place(places, pid, field[4]);
+	}
+	(void)fclose(f);
+	return r;
+}
+
+/* The inode numbers of namespaces that were read already. */
+struct seen {
+	ino_t *items;
+	size_t n;
+};
+
+static int visit_namespace(pid_t pid, struct seen *seen, bool *ret_new)
+{
+	char name[64];
+	struct stat st;
+	ino_t *items;
+
+	*ret_new = false;
+	snprintf(name, sizeof(name), "/proc/%d/ns/mnt", (int)pid);
+	if (stat(name, &st) < 0)
+		return 0;
+	for (size_t i = 0; i < seen->n; i++)
+		if (seen->items[i] == st.st_ino)
+			return 0;
+	items = reallocarray(seen->items, seen->n + 1, sizeof(*items));
+	if (!items)
+		return -ENOMEM;
+	seen->items = items;
+	items[seen->n++] = st.st_ino;
+	*ret_new = true;
+	return 0;
+}
+
+static int visit_process(dev_t device, pid_t pid, const char *skip,
+			 struct seen *seen, struct mount_places *places)
+{
+	bool new;
+	int r = visit_namespace(pid, seen, &new);
+
+	return r < 0 || !new ? r : read_mountinfo(device, pid, skip, places);
+}
+
+static pid_t parse_pid(const char *name)
+{
+	char *end;
+	long pid = strtol(name, &end, 10);
+
+	return *end || pid <= 0 ? 0 : (pid_t)pid;
+}
+
+int mount_places_find(dev_t device, pid_t first, const char *skip,
+		      struct mount_places *ret, struct err *err)
+{
+	_cleanup_mount_places_ struct mount_places places = {0};
+	struct seen seen = {0};
+	struct dirent *d;
+	DIR *proc;
+	int r = 0;
+
+	proc = opendir("/proc");
+	if (!proc)
+		return err_errno(err, errno, "cannot read /proc");
+	if (first > 0)
+		r = visit_process(device, first, skip, &seen, &places);
+	if (r == 0)
+		r = visit_process(device, getpid(), skip, &seen, &places);
+	while (r == 0 && (d = readdir(proc))) {
+		pid_t pid = parse_pid(d->d_name);
+
+		if (pid)
+			r = visit_process(device, pid, skip, &seen, &places);
+	}
+	(void)closedir(proc);
+	free(seen.items);
+	if (r < 0)
+		return err_oom(err);
+	*ret = places;
+	places = (struct mount_places){0};
+	return 0;
+}
+
+static bool link_on_device(pid_t pid, const char *link, dev_t device)
+{
+	char name[600];
+	struct stat st;
+	int n = snprintf(name, sizeof(name), "/proc/%d/%s", (int)pid, link);
+
+	if (n < 0 || n >= (int)sizeof(name))
+		return false;
+	return stat(name, &st) == 0 && st.st_dev == device;
+}
+
+static bool has_open_file(pid_t pid, const char *folder, dev_t device)
+{
+	char name[600];
+	bool found = false;
+	struct dirent *d;
+	DIR *dir;
+
+	snprintf(name, sizeof(name), "/proc/%d/%s", (int)pid, folder);
+	dir = opendir(name);
+	if (!dir)
+		return false;
+	while (!found && (d = readdir(dir))) {
+		snprintf(name, sizeof(name), "%s/%s", folder, d->d_name);
+		found = d->d_name[0] != '.' &&
+			link_on_device(pid, name, device);
+	}
+	(void)closedir(dir);
+	return found;
+}
+
+static const char *how_used(pid_t pid, dev_t device)
+{
+	if (link_on_device(pid, "cwd", device))
+		return "working directory";
+	if (link_on_device(pid, "root", device))
+		return "root directory";
+	if (link_on_device(pid, "exe", device))
+		return "running program";
+	if (has_open_file(pid, "fd", device))
+		return "open file";
+	if (has_open_file(pid, "map_files", device))
+		return "mapped file";
+	return NULL;
+}
+
+static void describe(pid_t pid, const char *how, bool first, struct buf *b)
+{
+	_cleanup_close_ int fd = -1;
+	char name[64], comm[32] = "?";
+	ssize_t n;
+
+	snprintf(name, sizeof(name), "/proc/%d/comm", (int)pid);
+	fd = open(name, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, comm, sizeof(comm) - 1);
+	if (n > 0) {
+		comm[n] = 0;
+		comm[strcspn(comm, "\n")] = 0;
+	}
+	/* A shorter list, when memory is short, is still a list. */
+	(void)buf_printf(b, "%s%s (pid %d, %s)", first ? "" : ", ", comm,
+			 (int)pid, how);
+}
+
+int mount_users_describe(dev_t device, struct buf *b)
+{
+	struct dirent *d;
+	int n = 0;
+	DIR *proc = opendir("/proc");
+
+	if (!proc)
+		return 0;
+	while ((d = readdir(proc))) {
+		pid_t pid = parse_pid(d->d_name);
+		const char *how = pid ? how_used(pid, device) : NULL;
+
+		if (!how)
+			continue;
+		if (n < 5)
+			describe(pid, how, n == 0, b);
+		n++;
+	}
+	(void)closedir(proc);
+	if (n > 5)
+		(void)buf_printf(b, " and %d more", n - 5);
+	return n;
+}
