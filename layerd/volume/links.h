@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The names of files that have several. overlayfs keeps the names of a
+ * copied-up file linked by its index, though only the name it was opened under
+ * is in the upper directory; the tarball must hold them all.
+ */
+
+#include "format/erofs-reader.h"
+#include "util/error.h"
+#include "util/table.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* A set of inode numbers of the merged mount. */
+struct inode_set {
+	uint64_t *items;
+	size_t n, alloc;
+	struct table table;
+};
+
+void inode_set_release(struct inode_set *s);
+/* The index of the inode, added if it was not there; -ENOMEM. */
+int inode_set_add(struct inode_set *s, uint64_t inode, uint32_t *ret);
+uint32_t inode_set_find(const struct inode_set *s, uint64_t inode);
+
+/* Names in layer order; directories above them are among them. */
+struct link_names {
+	struct link_name {
+		char *path;
+		bool directory;
+	} * items;
+	size_t n, alloc;
+};
+
+void link_names_release(struct link_names *l);
+
+/*
+ * All names that the lower layers have for files in wanted, as seen in the
+ * merged mount, with their directories. A name hidden by now, or of another
+ * file, is left out. Each path once.
+ */
+int link_names_find(struct erofs_reader *const *layers, size_t n_layers,
+		    int merged_fd, const struct inode_set *wanted,
+		    struct link_names *ret, struct err *err);

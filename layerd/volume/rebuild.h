@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The catalog's index over the store, made anew from the store alone: chunk
+ * places from the contents of the packs, versions from the volumes' sequence
+ * objects, layers from the manifests. Packs and volumes that cannot be read are
+ * left out (their chunks are then stored again) and named in the result.
+ */
+
+#include "volume/host.h"
+
+int host_rebuild_catalog(struct host *h, struct err *err);

@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How a seal is put together.
+ *
+ *   scan -> (nothing changed) -----------------------------> version
+ *        -> layer: packs, places, layer object -> squash? -> version
+ *   version: config, manifest -> sequence object -> head -> session -> catalog
+ *
+ * Invariants
+ *  1. Each arrow is durable before the next step begins.
+ *  2. The session names a capture only when that capture and the layers it
+ *     belongs to are durable: session.json ties both and is replaced at once.
+ *  3. Until the head has moved nothing that exists is changed. After it has,
+ * the old session.json is still right: the next seal then writes once more what
+ *     this one did, on top of the same layers.
+ */
+#include "volume/seal.h"
+
+#include "format/erofs-reader.h"
+#include "util/cleanup.h"
+#include "util/fault.h"
+#include "util/fd.h"
+#include "volume/emit.h"
+#include "volume/mounting.h"
+#include "volume/scan.h"
+#include "volume/squash.h"
+#include "volume/volume.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <time.h>
+
+/* Scans made before a tree that keeps changing its shape fails the seal. */
+#define SEAL_TRIES 10
+
+void seal_result_release(struct seal_result *r)
+{
+	r->version = version_free(r->version);
+}
+
+struct seal {
+	struct host *host;
+	struct session *session; /* NULL for a plain directory */
+	const struct seal_options *options;
+	int root_fd, merged_fd;
+	struct erofs_reader **readers;
+	size_t n_readers;
+	int capture_fd; /* of the new capture */
+	struct changes changes;
+	bool has_layer;
+	struct version_layer layer;
+	uint64_t stored;
+	struct err *err;
+};
+
+static int64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static void release(struct seal *s)
+{
+	for (size_t i = 0; i < s->n_readers; i++)
+		erofs_reader_free(s->readers[i]);
+	free(s->readers);
+	closep(&s->root_fd);
+	closep(&s->merged_fd);
+	closep(&s->capture_fd);
+	changes_release(&s->changes);
+}
+
+/* The indexes of the layers below the session, bottom first. */
+static int open_readers(struct seal *s)
+{
+	const struct session *session = s->session;
+
+	s->readers = calloc(session->n_layers + 1, sizeof(*s->readers));
+	if (!s->readers)
+		return err_oom(s->err);
+	for (size_t i = 0; i < session->n_layers; i++) {
+		_cleanup_cache_layer_ struct cache_layer layer =
+			CACHE_LAYER_INIT;
+		int r = cache_layer_open(s->host->cache,
+					 &session->layers[i].tar, &layer,
+					 s->err);
+
+		if (r == CACHE_E_MISSING)
+			return err_set(s->err, EIO,
+				       "a layer below volume %s has left the "
+				       "cache; unmount and mount it again",
+				       session->volume);
+		if (r == 0)
+			r = erofs_reader_open_fd(&s->readers[s->n_readers++],
+						 layer.index_fd, s->err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static bool lower_has(const char *path, void *ctx)
+{
+	struct seal *s = ctx;
+
+	for (size_t i = s->n_readers; i-- > 0;) {
+		struct entry entry;
+		uint64_t nid;
+
+		if (erofs_reader_lookup(s->readers[i], path, &entry, &nid,
+					NULL) == 0)
+			return !(entry.flags & ENTRY_WHITEOUT);
+	}
+	return false;
+}
+
+static void capture_name(uint64_t n, char name[static 40])
+{
+	snprintf(name, 40, "captured.%llu", (unsigned long long)n);
+}
+
+/* What the last seal captured; NULL when there was none. */
+static int open_before(struct seal *s, struct captured_reader **ret)
+{
+	_cleanup_close_ int fd = -1;
+	char name[40];
+
+	*ret = NULL;
+	if (!s->session || !s->session->capture)
+		return 0;
+	capture_name(s->session->capture, name);
+	fd = openat(s->session->dir_fd, name, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0 && captured_reader_open(ret, fd, NULL) == 0)
+		return 0;
+	/* Without it nobody knows what was deleted since the base. What the
+	 * upper shows over the base is the whole truth: seal all of it, on the
+	 * layers the session was made on. */
+	free(s->session->sealed_layers);
+	s->session->n_sealed_layers = s->session->n_layers;
+	s->session->sealed_layers =
+		calloc(s->session->n_layers + 1, sizeof(struct version_layer));
+	if (!s->session->sealed_layers)
+		return err_oom(s->err);
+	if (s->session->n_layers)
+		memcpy(s->session->sealed_layers, s->session->layers,
+		       s->session->n_layers * sizeof(struct version_layer));
+	return 0;
+}
+
+static int open_after(struct seal *s, struct captured_writer **ret)
+{
+	char name[40];
+
+	*ret = NULL;
+	if (!s->session)
+		return 0;
+	closep(&s->capture_fd);
+	capture_name(s->session->capture + 1, name);
+	s->capture_fd = openat(s->session->dir_fd, name,
+			       O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (s->capture_fd < 0)
+		return err_errno(s->err, errno, "cannot create a capture");
+	return captured_writer_new(ret, s->capture_fd) < 0 ? err_oom(s->err)
+							   : 0;
+}
+
+static int build_layer(struct seal *s, struct captured_writer *after,
+		       int64_t stamp)
+{
+	_cleanup_layer_build_ struct layer_build build = {0};
+	struct emit_request request = {
+		.build = &build,
+		.changes = &s->changes,
+		.progress = s->options->progress,
+		.root_fd = s->root_fd,
+		.merged_fd = s->merged_fd,
+		.after = after,
+		.stamp_ns = stamp,
+		.layers = s->readers,
+		.n_layers = s->n_readers,
+	};
+	int r = layer_build_init(&build, s->host, s->err);
+
+	if (r == 0)
+		r = emit_changes(&request, s->err);
+	if (r == 0)
+		r = fault_point("seal.emitted");
+	if (r == 0)
+		r = layer_build_finish(&build, &s->layer, &s->stored, s->err);
+	if (r == 0)
+		s->has_layer = true;
+	return r;
+}
+
+/* One scan and, if anything changed, one layer. */
+static int try_seal(struct seal *s)
+{
+	_cleanup_(captured_reader_freep) struct captured_reader *before = NULL;
+	_cleanup_(captured_writer_freep) struct captured_writer *after = NULL;
+	struct scan_request request = {
+		.host = s->host,
+		.progress = s->options->progress,
+		.root_fd = s->root_fd,
+		.merged_fd = s->merged_fd,
+		.fine_times = scan_has_fine_times(s->root_fd),
+		.lower_has = s->session ? lower_has : NULL,
+		.lower_ctx = s,
+	};
+	int64_t stamp = now_ns();
+	int r;
+
+	changes_release(&s->changes);
+	r = open_before(s, &before);
+	if (r == 0)
+		r = open_after(s, &after);
+	if (r < 0)
+		return r;
+	request.before = before;
+	request.after = after;
+	r = scan_upper(&request, &s->changes, s->err);
+	if (r == 0)
+		r = fault_point("seal.scanned");
+	if (r == 0 && s->changes.needed)
+		r = build_layer(s, after, stamp);
+	if (r == 0 && after) {
+		r = captured_finish(after, stamp);
+		if (r < 0)
+			return err_errno(s->err, r, "cannot write a capture");
+	}
+	return r;
+}
+
+static int seal_tree(struct seal *s)
+{
+	int r = -EAGAIN;
+
+	for (int i = 0; i < SEAL_TRIES; i++) {
+		r = try_seal(s);
+		/* -EAGAIN with a sentence names a file and is final. */
+		if ((r != -EAGAIN && r != -ESTALE) || (s->err && s->err->code))
+			return r;
+	}
+	return err_set(s->err, EAGAIN,
+		       "the tree changed its shape each of the %d times it was "
+		       "looked at; nothing was sealed and nothing was lost, "
+		       "pause what writes it and commit again",
+		       SEAL_TRIES);
+}
+
+static int describe(struct seal *s, struct version *v, const char *volume,
+		    const struct volume *record)
+{
+	const struct seal_options *o = s->options;
+	struct timespec now;
+	int r = 0;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	v->created = now.tv_sec;
+	v->created_nsec = (uint32_t)now.tv_nsec;
+	v->volume = strdup(volume);
+	v->consistency = strdup("settled");
+	v->sequence = record->sequence + 1;
+	v->has_parent = record->has_head;
+	v->parent = record->head;
+	v->changed = s->changes.changed;
+	v->added = s->has_layer ? s->layer.tar_size : 0;
+	if (!v->volume || !v->consistency)
+		return err_oom(s->err);
+	r = version_set_message(v, o->message ? o->message : "", s->err);
+	for (size_t i = 0; r == 0 && i < o->n_labels; i++)
+		r = version_add_label(v, o->labels[i].key, o->labels[i].value,
+				      s->err);
+	return r;
+}
+
+static int collect_layers(struct seal *s, struct version *v,
+			  const struct version_layer *below, size_t n)
+{
+	_cleanup_free_ struct version_layer *layers = NULL;
+	int r = 0;
+
+	layers = calloc(n + 1, sizeof(*layers));
+	if (!layers)
+		return err_oom(s->err);
+	if (n)
+		memcpy(layers, below, n * sizeof(*layers));
+	if (s->has_layer)
+		layers[n++] = s->layer;
+	if (n > VERSION_LAYERS_MAX)
+		r = squash_tail(s->host, layers, &n, s->options->progress,
+				s->err);
+	for (size_t i = 0; r == 0 && i < n; i++)
+		if (version_add_layer(v, &layers[i]) < 0)
+			r = err_oom(s->err);
+	return r;
+}
+
+/* Checks what the user gave before any work is done. */
+static int check_options(const struct seal_options *o, struct err *err)
+{
+	_cleanup_(version_freep) struct version *v = NULL;
+	int r = version_new(&v);
+
+	if (r < 0)
+		return err_oom(err);
+	r = version_set_message(v, o->message ? o->message : "", err);
+	for (size_t i = 0; r == 0 && i < o->n_labels; i++)
+		r = version_add_label(v, o->labels[i].key, o->labels[i].value,
+				      err);
+	return r;
+}
+
+/* The session goes on from what was just sealed. */
+static int update_session(struct seal *s, const struct version *v)
+{
+	struct session *session = s->session;
+	struct version_layer *layers;
+	char old[40];
+	int r;
+
+	layers = calloc(v->n_layers + 1, sizeof(*layers));
+	if (!layers)
+		return err_oom(s->err);
+	if (v->n_layers)
+		memcpy(layers, v->layers, v->n_layers * sizeof(*layers));
+	capture_name(session->capture, old);
+	free(session->sealed_layers);
+	session->sealed_layers = layers;
+	session->n_sealed_layers = v->n_layers;
+	session->has_sealed = true;
+	session->sealed = v->digest;
+	session->capture++;
+	r = session_save(s->host, session, s->err);
+	if (r < 0)
+		return r;
+	/* A capture nobody names any more only takes room. */
+	(void)unlinkat(session->dir_fd, old, 0);
+	return fault_point("publish.session");
+}
+
+static int publish(struct seal *s, struct volume *record,
+		   const struct version_layer *below, size_t n,
+		   struct seal_result *ret)
+{
+	_cleanup_(version_freep) struct version *v = NULL;
+	struct session *session = s->session;
+	int r = version_new(&v);
+
+	if (r < 0)
+		return err_oom(s->err);
+	r = progress_report(s->host, s->options->progress, "publish", 0, 0,
+			    s->changes.changed);
+	if (r == 0)
+		r = describe(s, v, record->name, record);
+	if (r == 0)
+		r = collect_layers(s, v, below, n);
+	if (r == 0)
+		r = version_store(s->host, v, s->err);
+	if (r == 0)
+		r = volume_advance(s->host, record, &v->digest,
+				   session ? session->id : NULL,
+				   session ? session->epoch : 0, s->err);
+	if (r == 0 && session)
+		r = update_session(s, v);
+	if (r == 0)
+		r = catalog_add_version(s->host->catalog, &v->digest,
+					record->name, record->sequence, s->err);
+	if (r < 0)
+		return r;
+	ret->version = TAKE_PTR(v);
+	ret->sockets = s->changes.sockets;
+	ret->stored = s->stored;
+	return 0;
+}
+
+static int finish(struct seal *s, int r)
+{
+	if (r == -ECANCELED && s->err && !s->err->code)
+		err_set(s->err, r,
+			"the seal was stopped before it was "
+			"published; nothing was lost");
+	release(s);
+	return r;
+}
+
+int seal_session(struct host *h, struct session *session,
+		 const struct seal_options *options, struct seal_result *ret,
+		 struct err *err)
+{
+	_cleanup_(volume_freep) struct volume *record = NULL;
+	struct seal s = {.host = h,
+			 .session = session,
+			 .options = options,
+			 .root_fd = -1,
+			 .merged_fd = -1,
+			 .capture_fd = -1,
+			 .err = err};
+	int r = check_options(options, err);
+
+	if (r == 0)
+		r = volume_load(h, session->volume, &record, err);
+	if (r == 0)
+		r = session_mount(h, session, options->progress, &s.merged_fd,
+				  err);
+	if (r < 0)
+		return finish(&s, r);
+	s.root_fd = openat(session->dir_fd, "upper",
+			   O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (s.root_fd < 0)
+		return finish(&s, err_errno(err, errno,
+					    "cannot open the upper directory "
+					    "of session %s",
+					    session->id));
+	/* Write-protects mapped pages, so that later stores show in ctime. */
+	if (syncfs(s.root_fd) < 0)
+		return finish(&s, err_errno(err, errno,
+					    "cannot sync the upper directory "
+					    "of session %s",
+					    session->id));
+	r = open_readers(&s);
+	if (r == 0)
+		r = seal_tree(&s);
+	if (r == 0)
+		r = publish(&s, record, session->sealed_layers,
+			    session->n_sealed_layers, ret);
+	return finish(&s, r);
+}
+
+int seal_directory(struct host *h, const char *name, int dir_fd,
+		   const struct seal_options *options, struct seal_result *ret,
+		   struct err *err)
+{
+	_cleanup_(volume_freep) struct volume *record = NULL;
+	struct seal s = {.host = h,
+			 .options = options,
+			 .merged_fd = -1,
+			 .capture_fd = -1,
+			 .err = err};
+	int r;
+
+	s.root_fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (s.root_fd < 0)
+		return err_errno(err, errno,
+				 "cannot open the directory to "
+				 "import");
+	r = check_options(options, err);
+	if (r == 0)
+		r = volume_load(h, name, &record, err);
+	if (r == 0)
+		r = seal_tree(&s);
+	if (r == 0)
+		r = publish(&s, record, NULL, 0, ret);
+	return finish(&s, r);
+}

@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The life of a session's directory. What must hold:
+ *  1. A session directory with a session.json is a session; one without is an
+ *     unfinished creation and is removed.
+ *  2. Nothing is removed before it was renamed to trash-<id>, so that a crash
+ * in the middle of a removal never leaves half a session.
+ *  3. The lease is taken before the session becomes visible and given up after
+ *     it is gone.
+ */
+#include "volume/session.h"
+
+#include "mount/apply.h"
+#include "util/cleanup.h"
+#include "util/fd.h"
+#include "volume/captured.h"
+#include "volume/session-file.h"
+#include "volume/volume.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#define SESSION_FILE_MAX (1u << 20)
+
+struct session *session_free(struct session *s)
+{
+	if (!s)
+		return NULL;
+	closep(&s->dir_fd);
+	closep(&s->lock_fd);
+	free(s->layers);
+	free(s->sealed_layers);
+	free(s->volume);
+	free(s->path);
+	free(s);
+	return NULL;
+}
+
+void session_freep(struct session **s)
+{
+	*s = session_free(*s);
+}
+
+static struct session *session_new(const char *id)
+{
+	struct session *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	snprintf(s->id, sizeof(s->id), "%s", id);
+	s->dir_fd = -1;
+	s->lock_fd = -1;
+	return s;
+}
+
+static bool is_current(struct host *h, const struct session *s)
+{
+	struct stat now, ours;
+	char path[64];
+
+	snprintf(path, sizeof(path), "sessions/%s", s->id);
+	return fstatat(h->state_fd, path, &now, 0) == 0 &&
+	       fstat(s->dir_fd, &ours) == 0 && now.st_ino == ours.st_ino;
+}
+
+static int open_lock(struct host *h, struct session *s, bool wait,
+		     struct err *err)
+{
+	int r;
+
+	s->lock_fd =
+		openat(s->dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (s->lock_fd < 0)
+		return err_errno(err, errno, "cannot lock session %s", s->id);
+	r = lock_fd(s->lock_fd, wait);
+	/* It may have ended while we waited: its directory is elsewhere. */
+	if (r == 0 && !is_current(h, s))
+		return -ENOENT;
+	if (r == -EWOULDBLOCK)
+		return err_set(err, EBUSY,
+			       "session %s is being sealed or changed by "
+			       "somebody else; try again when that is done",
+			       s->id);
+	return r < 0 ? err_errno(err, r, "cannot lock session %s", s->id) : 0;
+}
+
+int session_open(struct host *h, const char *id, bool lock, bool wait,
+		 struct session **ret, struct err *err)
+{
+	_cleanup_(session_freep) struct session *s = session_new(id);
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	char path[64];
+	int r;
+
+	if (!s)
+		return err_oom(err);
+	snprintf(path, sizeof(path), "sessions/%s", s->id);
+	s->dir_fd =
+		openat(h->state_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (s->dir_fd < 0)
+		return errno == ENOENT
+			       ? -ENOENT
+			       : err_errno(err, errno, "cannot open session %s",
+					   id);
+	if (lock) {
+		r = open_lock(h, s, wait, err);
+		if (r < 0)
+			return r;
+	}
+	r = read_file_at(s->dir_fd, "session.json", SESSION_FILE_MAX, &b);
+	if (r == -ENOENT)
+		return r;
+	if (r == 0)
+		r = session_decode(b.data, b.size, s);
+	if (r < 0)
+		return err_errno(err, r,
+				 "cannot read %s/%s/session.json; its unsealed "
+				 "data is in %s/%s/upper",
+				 h->state_dir, path, h->state_dir, path);
+	*ret = TAKE_PTR(s);
+	return 0;
+}
+
+int session_save(struct host *h, struct session *s, struct err *err)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	int r = session_encode(s, &b);
+
+	if (r == 0)
+		r = write_file_at(s->dir_fd, "session.json", b.data, b.size,
+				  0600);
+	return r < 0 ? err_errno(err, r, "cannot write %s/sessions/%s",
+				 h->state_dir, s->id)
+		     : 0;
+}
+
+static bool is_id(const char *name)
+{
+	return strlen(name) == SESSION_ID_SIZE - 1 &&
+	       strspn(name, "0123456789abcdef") == SESSION_ID_SIZE - 1;
+}
+
+int session_each(struct host *h, session_fn fn, void *ctx, struct err *err)
+{
+	struct dirent *d;
+	int fd, r = 0;
+	DIR *dir;
+
+	fd = openat(h->state_fd, "sessions",
+		    O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	dir = fd < 0 ? NULL : fdopendir(fd);
+	if (!dir) {
+		r = err_errno(err, errno, "cannot read %s/sessions",
+			      h->state_dir);
+		closep(&fd);
+		return r;
+	}
+	while (r == 0 && (d = readdir(dir))) {
+		_cleanup_(session_freep) struct session *s = NULL;
+		struct err problem = ERR_INIT;
+
+		if (!is_id(d->d_name))
+			continue;
+		r = session_open(h, d->d_name, false, false, &s, &problem);
+		r = r == -ENOENT ? 0 : fn(d->d_name, s, &problem, ctx);
+	}
+	(void)closedir(dir);
+	return r;
+}
+
+struct find {
+	struct host *host;
+	const char *volume;
+	uint64_t device;
+	char id[SESSION_ID_SIZE];
+};
+
+static int match(const char *id, struct session *s, const struct err *problem,
+		 void *ctx)
+{
+	struct find *f = ctx;
+	dev_t device;
+	bool found;
+
+	(void)problem;
+	if (!s)
+		return 0;
+	found = f->volume ? strcmp(s->volume, f->volume) == 0
+			  : session_device(f->host, s, &device) == 0 &&
+				    device == f->device;
+	if (!found)
+		return 0;
+	snprintf(f->id, sizeof(f->id), "%s", id);
+	return 1;
+}
+
+static int find(struct find *f, bool lock, struct session **ret,
+		struct err *err)
+{
+	int r = session_each(f->host, match, f, err);
+
+	if (r == 0)
+		return -ENOENT;
+	return r < 0 ? r : session_open(f->host, f->id, lock, true, ret, err);
+}
+
+int session_find(struct host *h, const char *volume, bool lock,
+		 struct session **ret, struct err *err)
+{
+	struct find f = {.host = h, .volume = volume};
+
+	return find(&f, lock, ret, err);
+}
+
+int session_find_device(struct host *h, uint64_t device, bool lock,
+			struct session **ret, struct err *err)
+{
+	struct find f = {.host = h, .device = device};
+
+	return find(&f, lock, ret, err);
+}
+
+static int new_id(char id[static SESSION_ID_SIZE])
+{
+	uint64_t v;
+
+	if (getrandom(&v, sizeof(v), 0) != sizeof(v))
+		return -errno;
+	snprintf(id, SESSION_ID_SIZE, "%016llx", (unsigned long long)v);
+	return 0;
+}
+
+static int copy_layers(const struct version *v, struct version_layer **ret)
+{
+	*ret = calloc(v->n_layers + 1, sizeof(**ret));
+	if (!*ret)
+		return -ENOMEM;
+	if (v->n_layers)
+		memcpy(*ret, v->layers, v->n_layers * sizeof(**ret));
+	return 0;
+}
+
+static int take_base(struct host *h, struct session *s,
+		     const struct volume *volume, struct err *err)
+{
+	_cleanup_(version_freep) struct version *v = NULL;
+	int r;
+
+	if (!volume->has_head)
+		return 0;
+	r = version_load(h, &volume->head, &v, err);
+	if (r < 0)
+		return r;
+	if (copy_layers(v, &s->layers) < 0 ||
+	    copy_layers(v, &s->sealed_layers) < 0)
+		return err_oom(err);
+	s->n_layers = v->n_layers;
+	s->n_sealed_layers = v->n_layers;
+	s->has_base = true;
+	s->base = volume->head;
+	s->base_sequence = volume->sequence;
+	s->has_sealed = true;
+	s->sealed = volume->head;
+	return 0;
+}
+
+static int make_directories(struct host *h, struct session *s, struct err *err)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "sessions/%s", s->id);
+	if (mkdirat(h->state_fd, path, 0700) < 0)
+		return err_errno(err, errno, "cannot create %s/%s",
+				 h->state_dir, path);
+	s->dir_fd =
+		openat(h->state_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (s->dir_fd < 0 || mkdirat(s->dir_fd, "upper", 0755) < 0 ||
+	    mkdirat(s->dir_fd, "work", 0700) < 0)
+		return err_errno(err, errno, "cannot fill %s/%s", h->state_dir,
+				 path);
+	return 0;
+}
+
+static int discard(struct host *h, struct session *s, struct err *err)
+{
+	char from[64], to[64];
+
+	snprintf(from, sizeof(from), "sessions/%s", s->id);
+	snprintf(to, sizeof(to), "sessions/trash-%s", s->id);
+	if (renameat(h->state_fd, from, h->state_fd, to) < 0 && errno != ENOENT)
+		return err_errno(err, errno, "cannot remove %s/%s",
+				 h->state_dir, from);
+	return 0;
+}
+
+int session_collect_trash(struct host *h, struct err *err)
+{
+	struct dirent *d;
+	int fd, r = 0;
+	DIR *dir;
+
+	fd = openat(h->state_fd, "sessions",
+		    O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	dir = fd < 0 ? NULL : fdopendir(fd);
+	if (!dir) {
+		r = err_errno(err, errno, "cannot read %s/sessions",
+			      h->state_dir);
+		closep(&fd);
+		return r;
+	}
+	while (r == 0 && !h->stopping && (d = readdir(dir))) {
+		if (strncmp(d->d_name, "trash-", 6) != 0)
+			continue;
+		r = remove_tree_at(fd, d->d_name);
+		if (r < 0)
+			err_errno(err, r, "cannot remove %s/sessions/%s",
+				  h->state_dir, d->d_name);
+	}
+	(void)closedir(dir);
+	return r;
+}
+
+int session_create(struct host *h, const char *volume, struct session **ret,
+		   struct err *err)
+{
+	_cleanup_(session_freep) struct session *s = NULL;
+	_cleanup_(volume_freep) struct volume *v = NULL;
+	char id[SESSION_ID_SIZE];
+	int r = new_id(id);
+
+	if (r < 0)
+		return err_errno(err, r, "cannot get random bytes");
+	s = session_new(id);
+	if (!s)
+		return err_oom(err);
+	s->volume = strdup(volume);
+	s->created = time(NULL);
+	if (!s->volume)
+		return err_oom(err);
+	r = volume_lease_take(h, volume, id, &s->epoch, err);
+	if (r < 0)
+		return r;
+	r = volume_load(h, volume, &v, err);
+	if (r == 0)
+		r = take_base(h, s, v, err);
+	if (r == 0)
+		r = make_directories(h, s, err);
+	if (r == 0)
+		r = open_lock(h, s, true, err);
+	if (r == 0)
+		r = session_save(h, s, err);
+	if (r < 0) {
+		/* The first failure is the one to report. */
+		(void)discard(h, s, NULL);
+		(void)volume_lease_release(h, volume, id, NULL);
+		return r;
+	}
+	*ret = TAKE_PTR(s);
+	return 0;
+}
+
+char *session_mount_path(const struct host *h, const struct session *s)
+{
+	char *path;
+
+	return asprintf(&path, "%s/%s", h->mount_dir, s->id) < 0 ? NULL : path;
+}
+
+int session_remove(struct host *h, struct session *s, struct err *err)
+{
+	_cleanup_free_ char *path = session_mount_path(h, s);
+	int r;
+
+	if (!path)
+		return err_oom(err);
+	r = mount_drop(path, err);
+	if (r < 0)
+		return r;
+	/* Left behind empty it does no harm. */
+	(void)rmdir(path);
+	r = discard(h, s, err);
+	if (r < 0)
+		return r;
+	return volume_lease_release(h, s->volume, s->id, err);
+}
+
+int session_device(struct host *h, const struct session *s, dev_t *ret)
+{
+	_cleanup_free_ char *path = session_mount_path(h, s);
+	struct stat st;
+
+	if (!path)
+		return -ENOMEM;
+	if (mount_is_root(path) <= 0 || stat(path, &st) < 0)
+		return -ENOENT;
+	*ret = st.st_dev;
+	return 0;
+}
+
+int session_places(struct host *h, const struct session *s, pid_t caller,
+		   struct mount_places *ret, struct err *err)
+{
+	dev_t device;
+
+	*ret = (struct mount_places){0};
+	if (session_device(h, s, &device) < 0)
+		return 0;
+	return mount_places_find(device, caller, h->mount_dir, ret, err);
+}

@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The record of a volume and what changes it. What must hold:
+ *  1. The record is written by compare-and-swap against the bytes it was read
+ *     from, so no change of somebody else is lost.
+ *  2. The sequence object exists, durably, before a record names its number. A
+ *     number whose object exists while the record is still behind belongs to a
+ *     seal that did not finish; the next one overtakes it only when it holds
+ * the same version, else with the number after it.
+ */
+#include "volume/volume.h"
+
+#include "store/layout.h"
+#include "util/cleanup.h"
+#include "util/fault.h"
+#include "volume/record.h"
+
+#include <errno.h>
+#include <time.h>
+
+#define RECORD_MAX (4u << 20)
+
+static struct volume *volume_new(const char *name)
+{
+	struct volume *v = calloc(1, sizeof(*v));
+
+	if (v)
+		v->name = strdup(name);
+	if (v && !v->name)
+		return volume_free(v);
+	return v;
+}
+
+struct volume *volume_free(struct volume *v)
+{
+	if (!v)
+		return NULL;
+	for (size_t i = 0; i < v->n_tags; i++)
+		free(v->tags[i].name);
+	free(v->tags);
+	free(v->lease_host);
+	free(v->lease_session);
+	free(v->name);
+	free(v);
+	return NULL;
+}
+
+void volume_freep(struct volume **v)
+{
+	*v = volume_free(*v);
+}
+
+/* Writes a record that does not exist yet. */
+static int create_record(struct host *h, struct volume *v, struct err *err)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	char key[STORE_KEY_MAX];
+	int r;
+
+	v->created = time(NULL);
+	v->modified = v->created;
+	r = volume_record_encode(v, &b);
+	if (r < 0)
+		return err_oom(err);
+	r = store_swap_record(h->store, store_key_head(key, v->name), NULL,
+			      b.data, b.size, &v->record, err);
+	if (r == STORE_E_CHANGED)
+		return err_set(err, EEXIST,
+			       "there is a volume %s already; choose another "
+			       "name, or mount it with \"layerctl mount %s\"",
+			       v->name, v->name);
+	return r;
+}
+
+int volume_create(struct host *h, const char *name, struct err *err)
+{
+	_cleanup_(volume_freep) struct volume *v = NULL;
+	int r = volume_name_check(name, err);
+
+	if (r < 0)
+		return r;
+	v = volume_new(name);
+	if (!v)
+		return err_oom(err);
+	return create_record(h, v, err);
+}
+
+int volume_load(struct host *h, const char *name, struct volume **ret,
+		struct err *err)
+{
+	_cleanup_(volume_freep) struct volume *v = NULL;
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	char key[STORE_KEY_MAX];
+	int r = volume_name_check(name, err);
+
+	if (r < 0)
+		return r;
+	v = volume_new(name);
+	if (!v)
+		return err_oom(err);
+	r = store_read_record(h->store, store_key_head(key, name), RECORD_MAX,
+			      &b, &v->record, err);
+	if (r == -ENOENT)
+		return err_set(err, r,
+			       "there is no volume %s; \"layerctl ls\" lists "
+			       "those there are, \"layerctl new %s\" makes it",
+			       name, name);
+	if (r == 0)
+		r = volume_record_decode(b.data, b.size, v, err);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(v);
+	return 0;
+}
+
+int volume_remove_empty(struct host *h, const char *name, struct err *err)
+{
+	_cleanup_(volume_freep) struct volume *v = NULL;
+	char key[STORE_KEY_MAX];
+	int r = volume_load(h, name, &v, err);
+
+	if (r < 0)
+		return r;
+	if (v->has_head || v->lease_session)
+		return err_set(err, EBUSY, "volume %s is not empty or in use",
+			       name);
+	return store_remove(h->store, store_key_head(key, name), err);
+}
+
+int volume_save(struct host *h, struct volume *v, struct err *err)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	char key[STORE_KEY_MAX];
+	int r;
+
+	r = volume_record_encode(v, &b);
+	if (r < 0)
+		return err_oom(err);
+	r = store_swap_record(h->store, store_key_head(key, v->name),
+			      &v->record, b.data, b.size, &v->record, err);
+	if (r == STORE_E_CHANGED)
+		return err_set(err, ESTALE,
+			       "volume %s was changed by somebody else at the "
+			       "same time; run the command again",
+			       v->name);
+	return r;
+}
+
+struct each {
+	struct host *host;
+	char **names;
+	size_t n;
+};
+
+static int collect_name(const char *key, uint64_t size, void *ctx,
+			struct err *err)
+{
+	struct each *each = ctx;
+	char **names;
+
+	(void)size;
+	names = reallocarray(each->names, each->n + 1, sizeof(*names));
+	if (!names)
+		return err_oom(err);
+	each->names = names;
+	names[each->n] = strdup(key);
+	return names[each->n++] ? 0 : err_oom(err);
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+int volume_each(struct host *h, volume_fn fn, void *ctx, struct err *err)
+{
+	struct each each = {.host = h};
+	int r;
+
+	r = store_list_names(h->store, "volumes/", collect_name, &each, err);
+	if (r == 0 && each.n)
+		qsort(each.names, each.n, sizeof(*each.names), compare_names);
+	for (size_t i = 0; r == 0 && i < each.n; i++) {
+		_cleanup_(volume_freep) struct volume *v = NULL;
+		struct err problem = ERR_INIT;
+
+		/* A directory without a record is a volume half made. */
+		r = volume_load(h, each.names[i], &v, &problem);
+		r = r == -ENOENT ? 0 : fn(each.names[i], v, &problem, ctx);
+	}
+	for (size_t i = 0; i < each.n; i++)
+		free(each.names[i]);
+	free(each.names);
+	return r;
+}
+
+static bool lease_is(const struct volume *v, const struct host *h,
+		     const char *session)
+{
+	return v->lease_session && strcmp(v->lease_session, session) == 0 &&
+	       strcmp(v->lease_host, h->id) == 0;
+}
+
+/* A lease of this host whose session is gone: the host crashed between ending
+ * the one and giving up the other. */
+static bool lease_is_stale(const struct volume *v, struct host *h)
+{
+	_cleanup_free_ char *path = NULL;
+
+	if (strcmp(v->lease_host, h->id) != 0 ||
+	    asprintf(&path, "sessions/%s", v->lease_session) < 0)
+		return false;
+	return faccessat(h->state_fd, path, F_OK, 0) < 0 && errno == ENOENT;
+}
+
+int volume_lease_take(struct host *h, const char *name, const char *session,
+		      uint64_t *ret_epoch, struct err *err)
+{
+	_cleanup_(volume_freep) struct volume *v = NULL;
+	int r = volume_load(h, name, &v, err);
+
+	if (r < 0)
+		return r;
+	if (v->lease_session && !lease_is(v, h, session) &&
+	    !lease_is_stale(v, h))
+		return err_set(err, EBUSY,
+			       "volume %s is being written by session %s of "
+			       "host %s; finalize that session, or fork the "
+			       "volume to write on your own",
+			       name, v->lease_session, v->lease_host);
+	free(v->lease_host);
+	free(v->lease_session);
+	v->lease_host = strdup(h->id);
+	v->lease_session = strdup(session);
+	if (!v->lease_host || !v->lease_session)
+		return err_oom(err);
+	v->lease_epoch++;
+	r = volume_save(h, v, err);
+	if (r == 0)
+		*ret_epoch = v->lease_epoch;
+	return r;
+}
+
+int volume_lease_release(struct host *h, const char *name, const char *session,
+			 struct err *err)
+{
+	_cleanup_(volume_freep) struct volume *v = NULL;
+	int r = volume_load(h, name, &v, err);
+
+	if (r < 0 || !lease_is(v, h, session))
+		return r;
+	freep(&v->lease_host);
+	freep(&v->lease_session);
+	return volume_save(h, v, err);
+}
+
+/* Creates the object for a number, or finds it already holding version. */
+static int create_sequence(struct host *h, const char *name, uint64_t sequence,
+			   const struct digest *version, struct err *err)
+{
+	char key[STORE_KEY_MAX], text[DIGEST_HEX_SIZE + 8],
+		hex[DIGEST_HEX_SIZE];
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	struct err problem = ERR_INIT;
+	int n, r;
+
+	n = snprintf(text, sizeof(text), "sha256:%s", digest_hex(version, hex));
+	store_key_sequence(key, name, sequence);
+	r = store_create(h->store, key, text, (size_t)n, &problem);
+	if (r != -EEXIST) {
+		if (r < 0 && err)
+			*err = problem;
+		return r;
+	}
+	r = store_get(h->store, key, sizeof(text), &b, err);
+	if (r < 0)
+		return r;
+	return b.size == (size_t)n && memcmp(b.data, text, b.size) == 0
+		       ? 0
+		       : -EEXIST;
+}
+
+int volume_advance(struct host *h, struct volume *v,
+		   const struct digest *version, const char *session,
+		   uint64_t epoch, struct err *err)
+{
+	uint64_t sequence = v->sequence;
+	int r;
+
+	if (session && (!lease_is(v, h, session) || v->lease_epoch != epoch))
+		return err_set(err, ESTALE,
+			       "session %s lost the right to write volume %s; "
+			       "its data is kept: fork the session's base and "
+			       "finalize into the fork",
+			       session, v->name);
+	do {
+		sequence++;
+		r = create_sequence(h, v->name, sequence, version, err);
+	} while (r == -EEXIST);
+	if (r == 0)
+		r = fault_point("publish.sequence");
+	if (r < 0)
+		return r;
+	v->has_head = true;
+	v->head = *version;
+	v->sequence = sequence;
+	v->modified = time(NULL);
+	r = volume_save(h, v, err);
+	return r == 0 ? fault_point("publish.head") : r;
+}
+
+int volume_fork(struct host *h, const struct digest *version, const char *name,
+		struct err *err)
+{
+	_cleanup_(volume_freep) struct volume *v = NULL;
+	_cleanup_(volume_freep) struct volume *other = NULL;
+	struct err problem = ERR_INIT;
+	int r = volume_name_check(name, err);
+
+	if (r < 0)
+		return r;
+	r = volume_load(h, name, &other, &problem);
+	if (r != -ENOENT)
+		return r < 0 ? r
+			     : err_set(err, EEXIST,
+				       "there is a volume %s already; choose "
+				       "another name for the fork",
+				       name);
+	v = volume_new(name);
+	if (!v)
+		return err_oom(err);
+	/* A number that a fork cut short has left behind is passed over. */
+	do {
+		v->sequence++;
+		r = create_sequence(h, name, v->sequence, version, err);
+	} while (r == -EEXIST);
+	if (r < 0)
+		return r;
+	v->has_head = true;
+	v->head = *version;
+	r = create_record(h, v, err);
+	if (r < 0)
+		return r;
+	return catalog_add_version(h->catalog, version, name, v->sequence, err);
+}
+
+int volume_version_at(struct host *h, const struct volume *v, uint64_t sequence,
+		      struct digest *ret, struct err *err)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	char key[STORE_KEY_MAX];
+	int r;
+
+	if (sequence > v->sequence || sequence == 0)
+		return err_set(err, ENOENT,
+			       "volume %s has no version %llu, its newest is "
+			       "%llu; \"layerctl log %s\" lists them",
+			       v->name, (unsigned long long)sequence,
+			       (unsigned long long)v->sequence, v->name);
+	store_key_sequence(key, v->name, sequence);
+	r = store_get(h->store, key, DIGEST_HEX_SIZE + 8, &b, err);
+	if (r == -ENOENT)
+		return err_set(err, r,
+			       "volume %s has no version %llu: its number was "
+			       "given out for a seal that did not finish",
+			       v->name, (unsigned long long)sequence);
+	if (r < 0)
+		return r;
+	if (!buf_str(&b))
+		return err_oom(err);
+	if (digest_parse(buf_str(&b), ret) < 0)
+		return err_set(err, EBADMSG, "%s/%s does not hold a digest",
+			       store_name(h->store), key);
+	return 0;
+}

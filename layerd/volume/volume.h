@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * A volume: a name and its line of versions. Its record,
+ * volumes/NAME/head.json, changes by compare-and-swap only;
+ * volumes/NAME/SEQUENCE objects are created once. DESIGN, "Store layout".
+ */
+
+#include "format/manifest.h"
+#include "format/reference.h"
+#include "volume/host.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* A timestamp as RFC 3339 in UTC with seconds. */
+#define TIME_TEXT_SIZE 32
+char *time_text(int64_t seconds, char text[static TIME_TEXT_SIZE]);
+
+struct volume_tag {
+	char *name;
+	struct digest version;
+};
+
+struct volume {
+	char *name;
+	bool has_head;
+	struct digest head;
+	uint64_t sequence; /* of the head; 0 when there is none */
+	int64_t created;
+	int64_t modified;
+	struct volume_tag *tags; /* sorted by name */
+	size_t n_tags;
+
+	/* The right to write: empty when nobody has it. */
+	char *lease_host;
+	char *lease_session;
+	uint64_t lease_epoch;
+
+	struct store_tag record; /* what the record was when it was read */
+};
+
+struct volume *volume_free(struct volume *v);
+void volume_freep(struct volume **v);
+
+/* Creates an empty volume. -EEXIST, -EINVAL for a bad name. */
+int volume_create(struct host *h, const char *name, struct err *err);
+
+/* Removes a volume that has no version and no writer; -EBUSY for others. */
+int volume_remove_empty(struct host *h, const char *name, struct err *err);
+
+/* Reads a volume's record. -ENOENT with a sentence. */
+int volume_load(struct host *h, const char *name, struct volume **ret,
+		struct err *err);
+
+/* Writes a changed record back. -ESTALE when somebody changed it meanwhile. */
+int volume_save(struct host *h, struct volume *v, struct err *err);
+
+/* Calls fn for each volume by name. A volume that cannot be read is reported
+ * to fn as NULL with its name and err's sentence. */
+typedef int (*volume_fn)(const char *name, const struct volume *v,
+			 const struct err *problem, void *ctx);
+int volume_each(struct host *h, volume_fn fn, void *ctx, struct err *err);
+
+/*
+ * Takes or gives up the lease for a session of this host. -EBUSY names the
+ * holder. Releasing a lease that is not ours is not an error.
+ */
+int volume_lease_take(struct host *h, const char *name, const char *session,
+		      uint64_t *ret_epoch, struct err *err);
+int volume_lease_release(struct host *h, const char *name, const char *session,
+			 struct err *err);
+
+/*
+ * Makes version the head: the sequence object, then the record, each durable
+ * before the next. v->sequence + 1 is the new number. session (may be NULL)
+ * must hold the lease with epoch. -ESTALE when the head is not v's any more.
+ */
+int volume_advance(struct host *h, struct volume *v,
+		   const struct digest *version, const char *session,
+		   uint64_t epoch, struct err *err);
+
+/* A new volume whose first version is the one given. -EEXIST. */
+int volume_fork(struct host *h, const struct digest *version, const char *name,
+		struct err *err);
+
+/* The version that is SEQUENCE of the volume. -ENOENT with a sentence. */
+int volume_version_at(struct host *h, const struct volume *v, uint64_t sequence,
+		      struct digest *ret, struct err *err);
+
+/*
+ * What a reference means. volume is NULL for a reference by digest; sequence is
+ * 0 then. A volume without versions is -ENOENT with a sentence.
+ */
+struct resolved {
+	struct digest version;
+	struct volume *volume;
+	uint64_t sequence;
+};
+#define _cleanup_resolved_ __attribute__((cleanup(resolved_release)))
+void resolved_release(struct resolved *r);
+int reference_resolve(struct host *h, const char *text, struct resolved *ret,
+		      struct err *err);
+
+/* Manifest and config of a version, from and to the store. */
+int version_load(struct host *h, const struct digest *digest,
+		 struct version **ret, struct err *err);
+int version_store(struct host *h, struct version *v, struct err *err);
