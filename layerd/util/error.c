@@ -25,7 +25,10 @@ static void append(char text[static ERR_TEXT_MAX], const char *more)
 	memcpy(text + used, more, n + 1);
 }
 
-static void fill(struct err *err, int code, const char *format, va_list ap)
+__attribute__((format(printf, 3, 0))) static void fill(struct err *err,
+						       int code,
+						       const char *format,
+						       va_list ap)
 {
 	int n = vsnprintf(err->text, sizeof(err->text), format, ap);
 

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What must hold: a parameter of the wrong type is told by its name. */
+#include "server/call.h"
+
+#include "util/cleanup.h"
+#include "util/escape.h"
+
+#include <errno.h>
+
+int call_send_more(struct call *c, json_t *parameters)
+{
+	_cleanup_(json_decrefp) json_t *message =
+		varlink_make_reply(parameters, true);
+
+	if (!message)
+		return err_oom(&c->err);
+	return varlink_send(c->connection, message, NULL, 0);
+}
+
+static int wrong_type(struct call *c, const char *name, const char *type)
+{
+	return err_set(&c->err, EINVAL, "the parameter %s must be %s", name,
+		       type);
+}
+
+/* The member, or NULL where it is absent or null. */
+static json_t *member(struct call *c, const char *name)
+{
+	json_t *value = json_object_get(c->parameters, name);
+
+	return json_is_null(value) ? NULL : value;
+}
+
+int call_get_string(struct call *c, const char *name, const char **ret)
+{
+	json_t *value = member(c, name);
+
+	if (!value)
+		return 0;
+	if (!json_is_string(value) ||
+	    strlen(json_string_value(value)) != json_string_length(value))
+		return wrong_type(c, name, "a string without NUL");
+	*ret = json_string_value(value);
+	return 0;
+}
+
+int call_need_string(struct call *c, const char *name, const char **ret)
+{
+	*ret = NULL;
+	if (call_get_string(c, name, ret) < 0)
+		return -EINVAL;
+	return *ret ? 0
+		    : err_set(&c->err, EINVAL, "the parameter %s is missing",
+			      name);
+}
+
+int call_get_bool(struct call *c, const char *name, bool *ret)
+{
+	json_t *value = member(c, name);
+
+	if (!value)
+		return 0;
+	if (!json_is_boolean(value))
+		return wrong_type(c, name, "true or false");
+	*ret = json_is_true(value);
+	return 0;
+}
+
+int call_get_uint(struct call *c, const char *name, uint64_t *ret)
+{
+	json_t *value = member(c, name);
+
+	if (!value)
+		return 0;
+	if (!json_is_integer(value) || json_integer_value(value) < 0)
+		return wrong_type(c, name, "a number that is not negative");
+	*ret = (uint64_t)json_integer_value(value);
+	return 0;
+}
+
+int call_get_labels(struct call *c, struct label **ret, size_t *ret_n)
+{
+	json_t *labels = member(c, "labels");
+	json_t *value;
+	const char *key;
+
+	*ret = NULL;
+	*ret_n = 0;
+	if (!labels)
+		return 0;
+	if (!json_is_object(labels))
+		return wrong_type(c, "labels", "an object of strings");
+	*ret = calloc(json_object_size(labels) + 1, sizeof(**ret));
+	if (!*ret)
+		return err_oom(&c->err);
+	json_object_foreach (labels, key, value) {
+		if (!json_is_string(value)) {
+			freep(ret);
+			return wrong_type(c, "labels", "an object of strings");
+		}
+		(*ret)[(*ret_n)++] = (struct label){
+			.key = (char *)key,
+			.value = (char *)json_string_value(value)};
+	}
+	return 0;
+}
+
+void target_release(struct target *t)
+{
+	free(t->path);
+	*t = (struct target){0};
+}
+
+int call_get_target(struct call *c, struct target *ret)
+{
+	json_t *target = json_object_get(c->parameters, "target");
+	json_t *volume, *path, *device;
+
+	if (!json_is_object(target))
+		return wrong_type(c, "target", "an object");
+	volume = json_object_get(target, "volume");
+	path = json_object_get(target, "path");
+	device = json_object_get(target, "device");
+	if (json_is_string(volume)) {
+		ret->volume = json_string_value(volume);
+		return volume_name_check(ret->volume, &c->err);
+	}
+	if (!json_is_string(path) || !json_is_integer(device))
+		return err_set(&c->err, EINVAL,
+			       "the target must have a volume, or a path and "
+			       "its device");
+	{
+		_cleanup_buf_ struct buf b = BUF_INIT;
+
+		if (unescape_bytes(&b, json_string_value(path)) < 0 ||
+		    !buf_str(&b) || b.data[0] != '/')
+			return wrong_type(c, "target.path", "an absolute path");
+		ret->path = strdup((char *)b.data);
+	}
+	ret->device = (uint64_t)json_integer_value(device);
+	return ret->path ? 0 : err_oom(&c->err);
+}

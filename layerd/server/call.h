@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* One method call in progress, and the tools that methods are written with. */
+
+#include "proto/varlink.h"
+#include "volume/host.h"
+#include "volume/volume.h"
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct janitor;
+
+struct call {
+	struct host *host;
+	struct janitor *janitor;
+	struct varlink *connection;
+	json_t *parameters; /* an object */
+	bool more;
+	pid_t pid; /* of the caller */
+	uid_t uid;
+	int fd; /* passed along by the caller, or -1; borrowed */
+
+	json_t *reply; /* parameters of the reply; owned */
+	int reply_fd;  /* goes along with it; owned */
+	struct progress progress;
+	int64_t reported_ms;
+	struct err err;
+};
+
+/* A method: 0 with reply set, or a negative errno with err filled. */
+typedef int (*method_fn)(struct call *c);
+
+/* Sends parameters (taken over) as a reply that others follow. */
+int call_send_more(struct call *c, json_t *parameters);
+
+/* Optional members of the parameters; -EINVAL with a sentence for a member of
+ * the wrong type. What is absent or null leaves *ret alone. */
+int call_get_string(struct call *c, const char *name, const char **ret);
+int call_get_bool(struct call *c, const char *name, bool *ret);
+int call_get_uint(struct call *c, const char *name, uint64_t *ret);
+/* The same for a member that must be there. */
+int call_need_string(struct call *c, const char *name, const char **ret);
+
+/* The labels member as an array, owned by the caller; the strings borrow. */
+int call_get_labels(struct call *c, struct label **ret, size_t *ret_n);
+
+/* What "target" points at: a volume, or a path with its st_dev. */
+struct target {
+	const char *volume;
+	char *path; /* owned */
+	uint64_t device;
+};
+#define _cleanup_target_ __attribute__((cleanup(target_release)))
+void target_release(struct target *t);
+int call_get_target(struct call *c, struct target *ret);

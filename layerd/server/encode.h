@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* The API's objects as JSON; see proto/io.layerd.varlink. NULL: no memory. */
+
+#include "format/entry.h"
+#include "volume/volume.h"
+
+#include <jansson.h>
+
+json_t *encode_digest(const struct digest *d);
+json_t *encode_time(int64_t seconds);
+json_t *encode_bytes(const char *s);
+
+/* volume (may be NULL) and sequence (0: none) give reference and tags. */
+json_t *encode_version(const struct version *v, const struct volume *volume,
+		       uint64_t sequence);
+json_t *encode_entry(const struct entry *e);

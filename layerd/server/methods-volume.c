@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* New, Fork, List, Log, Show: volumes and their versions. */
+#include "server/methods.h"
+
+#include "server/encode.h"
+#include "server/janitor.h"
+#include "util/cleanup.h"
+#include "volume/seal.h"
+#include "volume/session.h"
+
+#include <errno.h>
+
+static int reply_version(struct call *c, const char *volume,
+			 const struct digest *digest)
+{
+	_cleanup_(version_freep) struct version *v = NULL;
+	_cleanup_(volume_freep) struct volume *record = NULL;
+	int r = version_load(c->host, digest, &v, &c->err);
+
+	if (r == 0)
+		r = volume_load(c->host, volume, &record, &c->err);
+	if (r < 0)
+		return r;
+	c->reply = json_pack("{s:s, s:o}", "volume", volume, "version",
+			     encode_version(v, record, record->sequence));
+	return c->reply ? 0 : err_oom(&c->err);
+}
+
+static int import_directory(struct call *c, const char *name)
+{
+	_cleanup_free_ struct label *labels = NULL;
+	struct seal_options options = {.progress = &c->progress};
+	struct seal_result result = {0};
+	struct digest digest;
+	int r;
+
+	if (c->fd < 0)
+		return err_set(&c->err, EINVAL,
+			       "a directory to take over was named but its "
+			       "descriptor was not passed along");
+	r = call_get_string(c, "message", &options.message);
+	if (r == 0)
+		r = call_get_labels(c, &labels, &options.n_labels);
+	options.labels = labels;
+	if (r == 0)
+		r = seal_directory(c->host, name, c->fd, &options, &result,
+				   &c->err);
+	if (r < 0)
+		return r;
+	digest = result.version->digest;
+	if (result.version->n_layers)
+		janitor_sync_layer(c->janitor, &result.version->layers[0].tar);
+	seal_result_release(&result);
+	return reply_version(c, name, &digest);
+}
+
+int method_new(struct call *c)
+{
+	const char *name, *from = NULL;
+	int r = call_need_string(c, "name", &name);
+
+	if (r == 0)
+		r = call_get_string(c, "from", &from);
+	if (r == 0)
+		r = volume_create(c->host, name, &c->err);
+	if (r < 0)
+		return r;
+	if (from) {
+		r = import_directory(c, name);
+		/* A name without the contents that were asked for would only
+		 * stand in the way of the next attempt. */
+		if (r < 0)
+			(void)volume_remove_empty(c->host, name, NULL);
+		return r;
+	}
+	c->reply = json_pack("{s:s}", "volume", name);
+	return c->reply ? 0 : err_oom(&c->err);
+}
+
+int method_fork(struct call *c)
+{
+	_cleanup_resolved_ struct resolved found = {0};
+	const char *reference, *name;
+	int r = call_need_string(c, "reference", &reference);
+
+	if (r == 0)
+		r = call_need_string(c, "name", &name);
+	if (r == 0)
+		r = reference_resolve(c->host, reference, &found, &c->err);
+	if (r == 0)
+		r = volume_fork(c->host, &found.version, name, &c->err);
+	return r < 0 ? r : reply_version(c, name, &found.version);
+}
+
+struct list {
+	struct call *call;
+	json_t *volumes;
+};
+
+static int list_volume(const char *name, const struct volume *v,
+		       const struct err *problem, void *ctx)
+{
+	_cleanup_(version_freep) struct version *head = NULL;
+	_cleanup_(session_freep) struct session *session = NULL;
+	struct list *list = ctx;
+	uint64_t size = 0;
+	json_t *o;
+
+	if (!v) {
+		o = json_pack("{s:s, s:n, s:i, s:s, s:s, s:s, s:i, s:n}",
+			      "name", name, "head", "sequence", 0, "created",
+			      "", "modified", "", "message", problem->text,
+			      "size", 0, "session");
+		return json_array_append_new(list->volumes, o) < 0 ? -ENOMEM
+								   : 0;
+	}
+	if (v->has_head)
+		(void)version_load(list->call->host, &v->head, &head, NULL);
+	for (size_t i = 0; head && i < head->n_layers; i++)
+		size += head->layers[i].tar_size;
+	(void)session_find(list->call->host, name, false, &session, NULL);
+	o = json_pack(
+		"{s:s, s:o, s:I, s:o, s:o, s:s?, s:I, s:s?}", "name", name,
+		"head", v->has_head ? encode_digest(&v->head) : json_null(),
+		"sequence", (json_int_t)v->sequence, "created",
+		encode_time(v->created), "modified", encode_time(v->modified),
+		"message", head ? head->message : NULL, "size",
+		(json_int_t)size, "session", session ? session->id : NULL);
+	return json_array_append_new(list->volumes, o) < 0 ? -ENOMEM : 0;
+}
+
+int method_list(struct call *c)
+{
+	struct list list = {.call = c, .volumes = json_array()};
+	int r = volume_each(c->host, list_volume, &list, &c->err);
+
+	c->reply = json_pack("{s:o}", "volumes", list.volumes);
+	if (r < 0)
+		return c->err.code ? r : err_oom(&c->err);
+	return c->reply ? 0 : err_oom(&c->err);
+}
+
+/* Adds to the reply at hand or, with "more", sends a reply of its own. */
+static int log_version(struct call *c, json_t *versions,
+		       const struct digest *digest, const struct volume *volume,
+		       uint64_t sequence, struct digest *ret_parent,
+		       bool *ret_has_parent)
+{
+	_cleanup_(version_freep) struct version *v = NULL;
+	json_t *encoded;
+	int r = version_load(c->host, digest, &v, &c->err);
+
+	if (r < 0)
+		return r;
+	*ret_parent = v->parent;
+	*ret_has_parent = v->has_parent;
+	encoded = encode_version(v, volume, sequence);
+	if (c->more)
+		return call_send_more(
+			c, json_pack("{s:[o]}", "versions", encoded));
+	return json_array_append_new(versions, encoded) < 0 ? err_oom(&c->err)
+							    : 0;
+}
+
+static int log_volume(struct call *c, json_t *versions,
+		      const struct resolved *from, uint64_t limit)
+{
+	int r = 0;
+
+	for (uint64_t i = from->sequence; r == 0 && i > 0 && limit > 0; i--) {
+		struct err problem = ERR_INIT;
+		struct digest digest, parent;
+		bool has_parent;
+
+		/* A number that was given out for nothing has no entry. */
+		if (volume_version_at(c->host, from->volume, i, &digest,
+				      &problem) == -ENOENT)
+			continue;
+		if (problem.code) {
+			c->err = problem;
+			return problem.code;
+		}
+		r = log_version(c, versions, &digest, from->volume, i, &parent,
+				&has_parent);
+		limit--;
+	}
+	return r;
+}
+
+static int log_ancestors(struct call *c, json_t *versions,
+			 const struct resolved *from, uint64_t limit)
+{
+	struct digest digest = from->version;
+	bool more = true;
+	int r = 0;
+
+	for (; r == 0 && more && limit > 0; limit--)
+		r = log_version(c, versions, &digest, NULL, 0, &digest, &more);
+	return r;
+}
+
+int method_log(struct call *c)
+{
+	_cleanup_resolved_ struct resolved found = {0};
+	json_t *versions = json_array();
+	const char *reference;
+	uint64_t limit = UINT64_MAX;
+	int r = call_need_string(c, "reference", &reference);
+
+	if (r == 0)
+		r = call_get_uint(c, "limit", &limit);
+	if (r == 0)
+		r = reference_resolve(c->host, reference, &found, &c->err);
+	if (r == 0)
+		r = found.sequence ? log_volume(c, versions, &found, limit)
+				   : log_ancestors(c, versions, &found, limit);
+	c->reply = json_pack("{s:o}", "versions", versions);
+	if (r == 0 && !c->reply)
+		r = err_oom(&c->err);
+	return r;
+}
+
+int method_show(struct call *c)
+{
+	_cleanup_resolved_ struct resolved found = {0};
+	_cleanup_(version_freep) struct version *v = NULL;
+	const char *reference;
+	int r = call_need_string(c, "reference", &reference);
+
+	if (r == 0)
+		r = reference_resolve(c->host, reference, &found, &c->err);
+	if (r == 0)
+		r = version_load(c->host, &found.version, &v, &c->err);
+	if (r < 0)
+		return r;
+	c->reply = json_pack("{s:o}", "version",
+			     encode_version(v, found.volume, found.sequence));
+	return c->reply ? 0 : err_oom(&c->err);
+}

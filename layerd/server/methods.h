@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* The methods of io.layerd, in the order of the interface file. */
+
+#include "server/call.h"
+
+int method_new(struct call *c);
+int method_mount(struct call *c);
+int method_unmount(struct call *c);
+int method_seal(struct call *c);
+int method_fork(struct call *c);
+int method_list(struct call *c);
+int method_log(struct call *c);
+int method_show(struct call *c);
+int method_sessions(struct call *c);
+int method_status(struct call *c);
+int method_layer_entries(struct call *c);
+int method_layer_open(struct call *c);
+int method_layer_verify(struct call *c);

@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What must hold: every call gets exactly one final reply, a broken message
+ * costs its sender the connection, and threads are all gone when server_run()
+ * returns.
+ */
+#include "server/server.h"
+
+#include "proto/errors.h"
+#include "proto/interface.h"
+#include "server/encode.h"
+#include "server/methods.h"
+#include "util/cleanup.h"
+#include "util/escape.h"
+#include "util/log.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#define PROGRESS_EVERY_MS 100
+#define PREFIX "io.layerd."
+
+static const struct {
+	const char *name;
+	method_fn fn;
+} methods[] = {
+	{"New", method_new},
+	{"Mount", method_mount},
+	{"Unmount", method_unmount},
+	{"Seal", method_seal},
+	{"Fork", method_fork},
+	{"List", method_list},
+	{"Log", method_log},
+	{"Show", method_show},
+	{"Sessions", method_sessions},
+	{"Status", method_status},
+	{"LayerEntries", method_layer_entries},
+	{"LayerOpen", method_layer_open},
+	{"LayerVerify", method_layer_verify},
+};
+
+struct connection {
+	struct server *server;
+	struct varlink *varlink;
+	int fd;
+	struct connection *next;
+};
+
+struct server {
+	struct host *host;
+	struct janitor *janitor;
+	int listen_fd;
+	pthread_mutex_t lock;
+	pthread_cond_t ended;
+	struct connection *connections;
+	size_t n;
+};
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static int send_progress(const char *stage, uint64_t done, uint64_t total,
+			 uint64_t files, void *ctx)
+{
+	struct call *c = ctx;
+	int64_t now = now_ms();
+
+	if (!c->more || now - c->reported_ms < PROGRESS_EVERY_MS)
+		return 0;
+	c->reported_ms = now;
+	return call_send_more(
+		c, json_pack("{s:{s:s, s:I, s:I, s:I}}", "progress", "stage",
+			     stage, "done", (json_int_t)done, "total",
+			     (json_int_t)total, "files", (json_int_t)files));
+}
+
+static json_t *make_error(int code, const struct err *err)
+{
+	struct err generic = ERR_INIT;
+
+	if (!err->code) {
+		err_errno(&generic, code, "the call failed");
+		err = &generic;
+	}
+	/* It may quote a file name of any bytes. */
+	return varlink_make_error(
+		error_name(err->code),
+		json_pack("{s:o}", "message",
+			  utf8_valid(err->text, strlen(err->text))
+				  ? json_string(err->text)
+				  : encode_bytes(err->text)));
+}
+
+static json_t *standard_error(const char *name, const char *key,
+			      const char *value)
+{
+	char full[64];
+
+	snprintf(full, sizeof(full), "org.varlink.service.%s", name);
+	return varlink_make_error(full, json_pack("{s:s}", key, value));
+}
+
+static json_t *service_call(const struct varlink_call *call)
+{
+	const char *method = strrchr(call->method, '.') + 1;
+	const char *name;
+	json_t *wanted;
+
+	if (strcmp(method, "GetInfo") == 0)
+		return varlink_make_reply(
+			json_pack("{s:s, s:s, s:s, s:s, s:[s, s]}", "vendor",
+				  "layerd", "product", "layerd", "version",
+				  LAYERD_VERSION, "url", "https://varlink.org",
+				  "interfaces", "org.varlink.service",
+				  "io.layerd"),
+			false);
+	if (strcmp(method, "GetInterfaceDescription") != 0)
+		return standard_error("MethodNotFound", "method", call->method);
+	wanted = json_object_get(call->parameters, "interface");
+	name = json_is_string(wanted) ? json_string_value(wanted) : "";
+	if (!interface_description(name))
+		return standard_error("InterfaceNotFound", "interface", name);
+	return varlink_make_reply(
+		json_pack("{s:s}", "description", interface_description(name)),
+		false);
+}
+
+static method_fn find_method(const char *name)
+{
+	size_t n = sizeof(PREFIX) - 1;
+
+	if (strncmp(name, PREFIX, n) != 0)
+		return NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(methods); i++)
+		if (strcmp(methods[i].name, name + n) == 0)
+			return methods[i].fn;
+	return NULL;
+}
+
+/* Runs a method; *ret_fd goes along with the reply. */
+static json_t *run_method(struct connection *connection, method_fn fn,
+			  const struct varlink_call *call, int fd, int *ret_fd)
+{
+	_cleanup_(json_decrefp) json_t *empty = json_object();
+	struct server *s = connection->server;
+	struct call c = {
+		.host = s->host,
+		.janitor = s->janitor,
+		.connection = connection->varlink,
+		.parameters = call->parameters ? call->parameters : empty,
+		.more = call->more,
+		.fd = fd,
+		.reply_fd = -1,
+	};
+	struct ucred peer;
+	socklen_t size = sizeof(peer);
+	json_t *message;
+	int r;
+
+	c.progress = (struct progress){.report = send_progress, .ctx = &c};
+	if (getsockopt(connection->fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) <
+	    0)
+		r = err_errno(&c.err, errno, "cannot tell who is calling");
+	else {
+		c.pid = peer.pid;
+		c.uid = peer.uid;
+		r = fn(&c);
+	}
+	if (r == 0) {
+		*ret_fd = c.reply_fd;
+		return varlink_make_reply(c.reply, false);
+	}
+	closep(&c.reply_fd);
+	json_decref(c.reply);
+	message = make_error(r, &c.err);
+	return message;
+}
+
+static int serve_call(struct connection *c, json_t *message, int fd)
+{
+	_cleanup_(json_decrefp) json_t *reply = NULL;
+	_cleanup_close_ int reply_fd = -1;
+	struct varlink_call call;
+	struct err err = ERR_INIT;
+	method_fn fn;
+	int r = varlink_call_decode(message, &call, &err);
+
+	if (r < 0)
+		return r;
+	fn = find_method(call.method);
+	if (fn)
+		reply = run_method(c, fn, &call, fd, &reply_fd);
+	else if (strncmp(call.method, "org.varlink.service.", 20) == 0)
+		reply = service_call(&call);
+	else
+		reply = standard_error("MethodNotFound", "method", call.method);
+	if (!reply)
+		return -ENOMEM;
+	if (call.oneway)
+		return 0;
+	return varlink_send(c->varlink, reply, &reply_fd, reply_fd >= 0);
+}
+
+static void remove_connection(struct connection *c)
+{
+	struct server *s = c->server;
+	struct connection **p;
+
+	pthread_mutex_lock(&s->lock);
+	for (p = &s->connections; *p != c; p = &(*p)->next)
+		;
+	*p = c->next;
+	s->n--;
+	c->varlink = varlink_free(c->varlink);
+	pthread_cond_signal(&s->ended);
+	pthread_mutex_unlock(&s->lock);
+	free(c);
+}
+
+static void *connection_main(void *ctx)
+{
+	struct connection *c = ctx;
+	int r = 0;
+
+	while (r == 0 && !c->server->host->stopping) {
+		_cleanup_(json_decrefp) json_t *message = NULL;
+		struct err err = ERR_INIT;
+		int fds[VARLINK_FDS_MAX];
+		size_t n = 0;
+
+		r = varlink_receive(c->varlink, SERVER_IDLE_MS, &message, fds,
+				    &n, &err);
+		if (r == -EBADMSG)
+			log_warning("a client was disconnected: %s", err.text);
+		if (r == 0)
+			r = serve_call(c, message, n ? fds[0] : -1);
+		for (size_t i = 0; i < n; i++)
+			closep(&fds[i]);
+	}
+	remove_connection(c);
+	return NULL;
+}
+
+int server_new(struct server **ret, struct host *h, struct janitor *j,
+	       int listen_fd, struct err *err)
+{
+	struct server *s = calloc(1, sizeof(*s));
+
+	if (!s) {
+		closep(&listen_fd);
+		return err_oom(err);
+	}
+	s->host = h;
+	s->janitor = j;
+	s->listen_fd = listen_fd;
+	pthread_mutex_init(&s->lock, NULL);
+	pthread_cond_init(&s->ended, NULL);
+	*ret = s;
+	return 0;
+}
+
+static void start_connection(struct server *s, int fd)
+{
+	struct connection *c = calloc(1, sizeof(*c));
+	pthread_attr_t attr;
+	pthread_t thread;
+	int r;
+
+	if (!c || varlink_new(&c->varlink, fd) < 0) {
+		free(c);
+		return;
+	}
+	c->server = s;
+	c->fd = fd;
+	pthread_mutex_lock(&s->lock);
+	c->next = s->connections;
+	s->connections = c;
+	s->n++;
+	pthread_mutex_unlock(&s->lock);
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	r = pthread_create(&thread, &attr, connection_main, c);
+	pthread_attr_destroy(&attr);
+	if (r)
+		remove_connection(c);
+}
+
+static void refuse(int fd)
+{
+	static const char busy[] =
+		"{\"error\":\"io.layerd.Busy\",\"parameters\":{\"message\":"
+		"\"layerd serves as many connections as it can; try again\"}}";
+
+	/* Whoever does not read this sees the connection end. */
+	(void)send(fd, busy, sizeof(busy), MSG_NOSIGNAL | MSG_DONTWAIT);
+	(void)close(fd);
+}
+
+static void accept_one(struct server *s)
+{
+	int fd = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+	size_t n;
+
+	if (fd < 0)
+		return;
+	pthread_mutex_lock(&s->lock);
+	n = s->n;
+	pthread_mutex_unlock(&s->lock);
+	if (n >= SERVER_CONNECTIONS_MAX)
+		refuse(fd);
+	else
+		start_connection(s, fd);
+}
+
+/* Ends the waiting for further calls; calls at hand end by themselves. */
+static void stop_connections(struct server *s)
+{
+	pthread_mutex_lock(&s->lock);
+	for (struct connection *c = s->connections; c; c = c->next)
+		(void)shutdown(c->fd, SHUT_RD);
+	while (s->n)
+		pthread_cond_wait(&s->ended, &s->lock);
+	pthread_mutex_unlock(&s->lock);
+}
+
+int server_run(struct server *s, int stop_fd, struct err *err)
+{
+	struct pollfd fds[2] = {{.fd = s->listen_fd, .events = POLLIN},
+				{.fd = stop_fd, .events = POLLIN}};
+	int r = 0;
+
+	while (r == 0) {
+		if (poll(fds, 2, -1) < 0) {
+			if (errno != EINTR)
+				r = err_errno(err, errno,
+					      "cannot wait for calls");
+			continue;
+		}
+		if (fds[1].revents)
+			break;
+		if (fds[0].revents)
+			accept_one(s);
+	}
+	s->host->stopping = true;
+	stop_connections(s);
+	return r;
+}
+
+struct server *server_free(struct server *s)
+{
+	if (!s)
+		return NULL;
+	closep(&s->listen_fd);
+	pthread_cond_destroy(&s->ended);
+	pthread_mutex_destroy(&s->lock);
+	free(s);
+	return NULL;
+}
+
+void server_freep(struct server **s)
+{
+	*s = server_free(*s);
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* What the mount and the seal methods both do with a session. */
+
+#include "mount/users.h"
+#include "server/call.h"
+#include "volume/session.h"
+
+/* The locked session of a target. -ENOENT without a text: a path that belongs
+ * to no session. */
+int find_target_session(struct call *c, const struct target *t,
+			struct session **ret);
+
+/*
+ * Detaches a session from everywhere, or from one path only, and says where it
+ * was. When one place is busy (-EBUSY names who uses it) it is attached again
+ * where it was already detached.
+ */
+int unmount_session(struct call *c, struct session *s, const char *only,
+		    bool lazy, struct mount_places *ret);
+
+/* Attaches a session's mount again where it was. */
+int reattach_session(struct call *c, struct session *s,
+		     const struct mount_places *places);
