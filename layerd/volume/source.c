@@ -76,7 +76,8 @@ static const char *entry_name(struct source *s, const char *name, bool upper)
 	return NULL;
 }
 
-/* "trusted.overlay.overlay.X" is X of an overlay inside this one. */
+/* "trusted.overlay.overlay.X" is X of an overlay inside this one. The shorter
+ * name is written over the end of the longer prefix. */
 static char *unescape_nested(char *name, bool upper)
 {
 	size_t n = sizeof(NESTED_PREFIX) - 1;
@@ -84,8 +85,8 @@ static char *unescape_nested(char *name, bool upper)
 
 	if (!upper || strncmp(name, NESTED_PREFIX, n) != 0)
 		return NULL;
-	memmove(name + keep, name + n, strlen(name + n) + 1);
-	return name;
+	memcpy(name + n - keep, OVERLAY_PREFIX, keep);
+	return name + n - keep;
 }
 
 static int add_value(struct source *s, const struct object *o,
