@@ -6,7 +6,11 @@
  *   host_open()     state directory, lock, store, cache, catalog
  *   listen_open()   the socket, or systemd's
  *   server_run()    until SIGTERM or SIGINT; mounts stay
+ *
+ * With --daemonize the exit status AUTOSTART_RUNNING, and silence, mean that
+ * another daemon serves the state directory already.
  */
+#include "proto/autostart.h"
 #include "server/janitor.h"
 #include "server/listen.h"
 #include "server/server.h"
@@ -23,6 +27,7 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 static const char help[] =
 	"Usage: layerd [--foreground|--daemonize] [OPTIONS]\n"
@@ -132,10 +137,14 @@ static int daemonize(int *ret_fd)
 	if (pid < 0)
 		return -errno;
 	if (pid > 0) {
+		int status = 0;
 		char ok;
 
 		(void)close(fds[1]);
-		_exit(read(fds[0], &ok, 1) == 1 ? 0 : 1);
+		if (read(fds[0], &ok, 1) == 1)
+			_exit(0);
+		(void)waitpid(pid, &status, 0);
+		_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
 	}
 	(void)close(fds[0]);
 	(void)setsid();
@@ -220,6 +229,8 @@ int main(int argc, char **argv)
 		r = err_errno(&err, stop_fd, "cannot start");
 	else
 		r = serve(stop_fd, ready_fd, &err);
+	if (r == -EBUSY && options.daemonize)
+		return AUTOSTART_RUNNING;
 	if (r < 0) {
 		log_error("%s", err.text);
 		return 1;

@@ -405,8 +405,7 @@ static int visit(struct scan *s, const struct frame *f, const char *name,
 	}
 	if (++s->changes->scanned % REPORT_EVERY == 0) {
 		int r = progress_report(s->request->host, s->request->progress,
-					"scan", s->changes->scanned, 0,
-					s->changes->scanned);
+					"scan", 0, 0, s->changes->scanned);
 		if (r < 0)
 			return r;
 	}

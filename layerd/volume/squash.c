@@ -281,8 +281,8 @@ static int emit_all(struct squash *s)
 			next++;
 		r = emit_path(s, i, next);
 		if (r == 0 && i % 1024 == 0)
-			r = progress_report(s->host, s->progress, "squash", i,
-					    s->n, i);
+			r = progress_report(s->host, s->progress, "squash", 0,
+					    0, i);
 		i = next;
 	}
 	return r;
