@@ -30,10 +30,11 @@ void mount_plan_release(struct mount_plan *plan)
 	*plan = MOUNT_PLAN_INIT;
 }
 
-static bool has_image(const struct mount_plan *plan, const struct digest *tar)
+static bool has_image(const struct mount_plan *plan,
+		      const struct digest *object)
 {
 	for (size_t i = 0; i < plan->n_images; i++)
-		if (digest_equal(&plan->images[i].tar, tar))
+		if (digest_equal(&plan->images[i].object, object))
 			return true;
 	return false;
 }
@@ -44,11 +45,11 @@ static int add_image(struct mount_plan *plan, const struct plan_source *layer,
 	struct plan_image *image = &plan->images[plan->n_images];
 	char hex[DIGEST_HEX_SIZE];
 
-	image->tar = layer->tar;
+	image->object = layer->object;
 	image->index = strdup(layer->index);
 	image->data = strdup(layer->data);
 	if (asprintf(&image->directory, "%s/%s", lower_root,
-		     digest_hex(&layer->tar, hex)) < 0)
+		     digest_hex(&layer->object, hex)) < 0)
 		image->directory = NULL;
 	plan->n_images++;
 	if (!image->index || !image->data || !image->directory)
@@ -94,7 +95,7 @@ int mount_plan_make(const struct plan_request *request, struct mount_plan *ret,
 		return err_oom(err);
 	plan.restricted = request->restricted;
 	for (size_t i = request->n_layers; i-- > 0;) {
-		if (has_image(&plan, &request->layers[i].tar))
+		if (has_image(&plan, &request->layers[i].object))
 			continue;
 		if (add_image(&plan, &request->layers[i], request->lower_root) <
 		    0)

@@ -15,9 +15,10 @@
 
 /* A layer of the version, as the cache has it. */
 struct plan_source {
-	struct digest tar;
-	const char *index; /* path of the EROFS image */
-	const char *data;  /* path of the tarball */
+	struct digest object; /* layer object: tells two indexes of one tarball
+				 apart */
+	const char *index;    /* path of the EROFS image */
+	const char *data;     /* path of the tarball */
 };
 
 struct plan_request {
@@ -34,8 +35,8 @@ struct plan_request {
 struct plan_image {
 	char *index;
 	char *data;
-	char *directory; /* LOWER_ROOT/<tar hex> */
-	struct digest tar;
+	char *directory; /* LOWER_ROOT/<layer object hex> */
+	struct digest object;
 };
 
 struct mount_plan {

@@ -40,6 +40,11 @@ int mounting_open_layer(struct host *h, const struct version_layer *layer,
 	struct fill fill = {.host = h, .progress = progress};
 	int r = cache_layer_open(h->cache, &layer->tar, ret, err);
 
+	/* Another version may name another index for the same tarball. */
+	if (r == 0 && !digest_equal(&ret->object, &layer->object)) {
+		cache_layer_release(ret);
+		r = CACHE_E_MISSING;
+	}
 	if (r != CACHE_E_MISSING)
 		return r;
 	r = cache_fill(h->cache, h->store, &layer->tar, &layer->object,
@@ -95,7 +100,7 @@ static int make_plan(struct host *h, const struct version_layer *layers,
 		digest_hex(&layers[i].tar, hex);
 		snprintf(index, size, "%s/%s/index", cache, hex);
 		snprintf(index + size, size, "%s/%s/tar", cache, hex);
-		sources[i] = (struct plan_source){.tar = layers[i].tar,
+		sources[i] = (struct plan_source){.object = layers[i].object,
 						  .index = index,
 						  .data = index + size};
 	}
@@ -212,7 +217,7 @@ static int prepare_upper(struct host *h, struct session *s, struct err *err)
 	/* A version's root is in every layer that has changes at all, so the
 	 * topmost layer has the newest. */
 	if (asprintf(&base, "%s/%s", h->lower_dir,
-		     digest_hex(&s->layers[s->n_layers - 1].tar, hex)) < 0)
+		     digest_hex(&s->layers[s->n_layers - 1].object, hex)) < 0)
 		return err_oom(err);
 	from = open(base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	upper = openat(s->dir_fd, "upper", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -287,7 +292,7 @@ static int use_layers(struct used *u, const struct version_layer *layers,
 		return -ENOMEM;
 	u->items = items;
 	for (size_t i = 0; i < n; i++)
-		items[u->n++] = layers[i].tar;
+		items[u->n++] = layers[i].object;
 	return 0;
 }
 
@@ -311,12 +316,12 @@ static int use_mount(const struct catalog_mount *m, void *ctx)
 
 static bool is_used(const struct used *u, const char *name)
 {
-	struct digest tar;
+	struct digest object;
 
-	if (digest_parse(name, &tar) < 0)
+	if (digest_parse(name, &object) < 0)
 		return true;
 	for (size_t i = 0; i < u->n; i++)
-		if (digest_equal(&u->items[i], &tar))
+		if (digest_equal(&u->items[i], &object))
 			return true;
 	return false;
 }
