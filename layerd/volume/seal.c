@@ -84,15 +84,10 @@ static int open_readers(struct seal *s)
 	for (size_t i = 0; i < session->n_layers; i++) {
 		_cleanup_cache_layer_ struct cache_layer layer =
 			CACHE_LAYER_INIT;
-		int r = cache_layer_open(s->host->cache,
-					 &session->layers[i].tar, &layer,
-					 s->err);
+		int r = mounting_open_layer(s->host, &session->layers[i],
+					    s->options->progress, &layer,
+					    s->err);
 
-		if (r == CACHE_E_MISSING)
-			return err_set(s->err, EIO,
-				       "a layer below volume %s has left the "
-				       "cache; unmount and mount it again",
-				       session->volume);
 		if (r == 0)
 			r = erofs_reader_open_fd(&s->readers[s->n_readers++],
 						 layer.index_fd, s->err);
