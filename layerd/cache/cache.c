@@ -15,6 +15,7 @@
 
 #include "cache/cache-private.h"
 #include "util/cleanup.h"
+#include "util/fault.h"
 #include "util/fd.h"
 
 #include <dirent.h>
@@ -326,6 +327,9 @@ static int sync_entry(struct cache *c, struct cache_entry *e)
 		return r;
 	if (fsync(e->dir_fd) < 0 || fsync(c->fd) < 0)
 		return -errno;
+	r = fault_point("cache.synced");
+	if (r < 0)
+		return r;
 	e->present.state = PRESENT_SYNCED;
 	r = present_encode(&e->present, data);
 	if (r < 0)

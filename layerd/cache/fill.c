@@ -13,6 +13,7 @@
 #include "format/erofs-reader.h"
 #include "store/layout.h"
 #include "util/cleanup.h"
+#include "util/fault.h"
 #include "util/fd.h"
 
 #include <errno.h>
@@ -214,6 +215,8 @@ static int fill(struct cache *c, struct store *s, struct loaded *l,
 		return cache_fail_write(c, r, &o->tar, size, err);
 	buf_release(&l->index);
 	r = fill_tar(c, s, o, &places, stage->tar_fd, progress, ctx, err);
+	if (r == 0)
+		r = fault_point("cache.filled");
 	if (r < 0)
 		return r;
 	return cache_stage_publish(stage, &o->tar, o->tar_size, &l->raw, err);

@@ -8,6 +8,7 @@
 
 #include "cache/cache-private.h"
 #include "util/cleanup.h"
+#include "util/fault.h"
 #include "util/fd.h"
 
 #include <errno.h>
@@ -133,6 +134,8 @@ int cache_stage_publish(struct cache_stage *s, const struct digest *tar,
 	r = write_part(s->dir_fd, CACHE_OBJECT, object->data, object->size);
 	if (r == 0)
 		r = write_present(s, &p);
+	if (r == 0)
+		r = fault_point("cache.staged");
 	if (r < 0)
 		return cache_fail_write(c, r, tar, tar_size, err);
 	pthread_mutex_lock(&c->lock);

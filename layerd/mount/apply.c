@@ -8,6 +8,7 @@
 
 #include "util/buf.h"
 #include "util/cleanup.h"
+#include "util/fault.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -109,6 +110,9 @@ static int mount_image(const struct plan_image *image, struct err *err)
 				 image->directory);
 	if (asprintf(&options, "device=%s", image->data) < 0)
 		return err_oom(err);
+	r = fault_point("mount.image");
+	if (r < 0)
+		return r;
 	if (mount(image->index, image->directory, "erofs",
 		  MS_RDONLY | MS_NOATIME, options) < 0)
 		return mount_failed(-1, errno, "EROFS image", image->index,
@@ -189,6 +193,9 @@ int mount_plan_apply(const struct mount_plan *plan, int *ret_fd,
 		if (r < 0)
 			return r;
 	}
+	r = fault_point("mount.overlay");
+	if (r < 0)
+		return r;
 	fs_fd = fsopen("overlay", FSOPEN_CLOEXEC);
 	if (fs_fd < 0)
 		return mount_failed(-1, errno, "overlay", plan->source, err);

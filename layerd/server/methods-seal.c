@@ -6,6 +6,7 @@
 #include "server/janitor.h"
 #include "server/sessions.h"
 #include "util/cleanup.h"
+#include "util/fault.h"
 #include "volume/mounting.h"
 #include "volume/seal.h"
 
@@ -61,7 +62,9 @@ static int finalize(struct call *c, struct session *s,
 
 	if (r < 0)
 		return r;
-	r = seal_session(c->host, s, options, &result, &c->err);
+	r = fault_point("finalize.unmounted");
+	if (r == 0)
+		r = seal_session(c->host, s, options, &result, &c->err);
 	if (r < 0) {
 		if (reattach_session(c, s, &places) < 0)
 			return err_prefix(&c->err, r,
@@ -71,7 +74,9 @@ static int finalize(struct call *c, struct session *s,
 		return r;
 	}
 	sync_new_layer(c, result.version);
-	r = session_remove(c->host, s, &c->err);
+	r = fault_point("finalize.sealed");
+	if (r == 0)
+		r = session_remove(c->host, s, &c->err);
 	if (r == 0)
 		r = mounting_sweep(c->host, &c->err);
 	janitor_wake(c->janitor);

@@ -7,7 +7,8 @@
  *
  * LAYERD_FAULT=NAME[:N] kills the process with SIGKILL when the step NAME is
  * reached for the Nth time (default 1). LAYERD_FAULT_ERRNO=E makes it fail with
- * errno E instead.
+ * errno E instead. LAYERD_FAULT_LOG=FILE appends the name of each step that is
+ * reached as a line, so that a test knows which there are.
  */
 
 #ifdef LAYERD_FAULT_POINTS

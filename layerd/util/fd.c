@@ -2,6 +2,7 @@
 #include "util/fd.h"
 
 #include "util/cleanup.h"
+#include "util/fault.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -151,13 +152,16 @@ int write_file_at(int dirfd, const char *path, const void *data, size_t size,
 		r = -errno;
 	if (close(TAKE_FD(fd)) < 0 && r == 0)
 		r = -errno;
+	if (r == 0)
+		r = fault_point("file.written");
 	if (r == 0 && renameat(dirfd, tmp, dirfd, path) < 0)
 		r = -errno;
 	if (r < 0) {
 		(void)unlinkat(dirfd, tmp, 0);
 		return r;
 	}
-	return fsync_parent_at(dirfd, path);
+	r = fault_point("file.renamed");
+	return r < 0 ? r : fsync_parent_at(dirfd, path);
 }
 
 int mkdir_parents_at(int dirfd, const char *path, mode_t mode)

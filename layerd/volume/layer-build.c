@@ -147,14 +147,18 @@ static int finish(struct layer_build *b, const struct pipeline_result *result,
 	/* A stream that was rewound may have been longer. */
 	if (ftruncate(b->stage->tar_fd, (off_t)result->tar_size) < 0)
 		return err_errno(err, errno, "cannot trim a new tarball");
-	r = publish_parts(b, result, &object, &ret->object, err);
+	r = fault_point("seal.indexed");
+	if (r == 0)
+		r = publish_parts(b, result, &object, &ret->object, err);
 	if (r == 0)
 		r = cache_stage_publish(b->stage, &result->tar,
 					result->tar_size, &object, err);
 	if (r == 0)
+		r = fault_point("publish.cache");
+	if (r == 0)
 		r = catalog_add_layer(b->host->catalog, &ret->tar, &ret->object,
 				      ret->tar_size, err);
-	return r;
+	return r == 0 ? fault_point("publish.layer") : r;
 }
 
 int layer_build_finish(struct layer_build *b, struct version_layer *ret,

@@ -9,6 +9,7 @@
 #include "format/erofs-reader.h"
 #include "mount/apply.h"
 #include "util/cleanup.h"
+#include "util/fault.h"
 #include "util/fd.h"
 #include "volume/captured.h"
 #include "volume/source.h"
@@ -255,7 +256,10 @@ static int attach_own(struct host *h, struct session *s, const char *path,
 		return r;
 	if (mkdir(path, 0700) < 0 && errno != EEXIST)
 		return err_errno(err, errno, "cannot create %s", path);
-	return mount_attach(fd, path, err);
+	r = fault_point("mount.prepared");
+	if (r == 0)
+		r = mount_attach(fd, path, err);
+	return r == 0 ? fault_point("mount.attached") : r;
 }
 
 int session_mount(struct host *h, struct session *s,

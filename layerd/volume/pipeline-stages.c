@@ -204,6 +204,8 @@ static int finish_pack(struct closer *c, struct err *err)
 		r = fault_point("publish.pack");
 	if (r == 0)
 		r = catalog_add_pack(p->catalog, &digest, &c->toc, err);
+	if (r == 0)
+		r = fault_point("publish.chunks");
 	if (r < 0)
 		return r;
 	pthread_mutex_lock(&p->lock);
@@ -295,6 +297,8 @@ static int add_frame(struct pipeline *p, struct job *job, struct err *err)
 	}
 	hasher_add(p->pack_hasher, job->frame.data, length);
 	r = store_upload_add(p->upload, job->frame.data, length, err);
+	if (r == 0)
+		r = fault_point("seal.frame");
 	if (r < 0)
 		return r;
 	if (pack_toc_add(&p->toc, &job->digest, (uint32_t)length, job->size) <

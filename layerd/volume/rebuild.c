@@ -7,6 +7,7 @@
 
 #include "store/layout.h"
 #include "util/cleanup.h"
+#include "util/fault.h"
 #include "volume/volume.h"
 
 #include <errno.h>
@@ -95,6 +96,8 @@ int host_rebuild_catalog(struct host *h, struct err *err)
 
 	if (r == 0)
 		r = volume_each(h, add_volume, h, err);
+	if (r == 0)
+		r = fault_point("catalog.rebuilt");
 	if (r == 0)
 		r = catalog_set_meta(h->catalog, "store-id", store_id(h->store),
 				     err);

@@ -363,6 +363,8 @@ static int publish(struct seal *s, struct volume *record,
 	if (r == 0)
 		r = catalog_add_version(s->host->catalog, &v->digest,
 					record->name, record->sequence, s->err);
+	if (r == 0)
+		r = fault_point("publish.catalog");
 	if (r < 0)
 		return r;
 	ret->version = TAKE_PTR(v);

@@ -12,6 +12,7 @@
 
 #include "mount/apply.h"
 #include "util/cleanup.h"
+#include "util/fault.h"
 #include "util/fd.h"
 #include "volume/captured.h"
 #include "volume/session-file.h"
@@ -315,7 +316,9 @@ int session_collect_trash(struct host *h, struct err *err)
 	while (r == 0 && !h->stopping && (d = readdir(dir))) {
 		if (strncmp(d->d_name, "trash-", 6) != 0)
 			continue;
-		r = remove_tree_at(fd, d->d_name);
+		r = fault_point("session.trash");
+		if (r == 0)
+			r = remove_tree_at(fd, d->d_name);
 		if (r < 0)
 			err_errno(err, r, "cannot remove %s/sessions/%s",
 				  h->state_dir, d->d_name);
@@ -344,15 +347,21 @@ int session_create(struct host *h, const char *volume, struct session **ret,
 	r = volume_lease_take(h, volume, id, &s->epoch, err);
 	if (r < 0)
 		return r;
-	r = volume_load(h, volume, &v, err);
+	r = fault_point("session.leased");
+	if (r == 0)
+		r = volume_load(h, volume, &v, err);
 	if (r == 0)
 		r = take_base(h, s, v, err);
 	if (r == 0)
 		r = make_directories(h, s, err);
 	if (r == 0)
+		r = fault_point("session.directories");
+	if (r == 0)
 		r = open_lock(h, s, true, err);
 	if (r == 0)
 		r = session_save(h, s, err);
+	if (r == 0)
+		r = fault_point("session.created");
 	if (r < 0) {
 		/* The first failure is the one to report. */
 		(void)discard(h, s, NULL);
@@ -382,10 +391,14 @@ int session_remove(struct host *h, struct session *s, struct err *err)
 		return r;
 	/* Left behind empty it does no harm. */
 	(void)rmdir(path);
-	r = discard(h, s, err);
-	if (r < 0)
-		return r;
-	return volume_lease_release(h, s->volume, s->id, err);
+	r = fault_point("session.unmounted");
+	if (r == 0)
+		r = discard(h, s, err);
+	if (r == 0)
+		r = fault_point("session.discarded");
+	if (r == 0)
+		r = volume_lease_release(h, s->volume, s->id, err);
+	return r == 0 ? fault_point("session.ended") : r;
 }
 
 int session_device(struct host *h, const struct session *s, dev_t *ret)

@@ -10,6 +10,7 @@
 
 #include "format/erofs-reader.h"
 #include "util/cleanup.h"
+#include "util/fault.h"
 #include "util/table.h"
 #include "volume/layer-build.h"
 #include "volume/mounting.h"
@@ -351,6 +352,8 @@ int squash_tail(struct host *h, struct version_layer *layers, size_t *n,
 		r = emit_all(&s);
 	if (r == 0)
 		r = layer_build_finish(&s.build, &joined, &stored, err);
+	if (r == 0)
+		r = fault_point("squash.joined");
 	release(&s);
 	if (r < 0)
 		return r;

@@ -82,7 +82,8 @@ int volume_create(struct host *h, const char *name, struct err *err)
 	v = volume_new(name);
 	if (!v)
 		return err_oom(err);
-	return create_record(h, v, err);
+	r = create_record(h, v, err);
+	return r == 0 ? fault_point("volume.created") : r;
 }
 
 int volume_load(struct host *h, const char *name, struct volume **ret,
@@ -334,11 +335,15 @@ int volume_fork(struct host *h, const struct digest *version, const char *name,
 		v->sequence++;
 		r = create_sequence(h, name, v->sequence, version, err);
 	} while (r == -EEXIST);
+	if (r == 0)
+		r = fault_point("fork.sequence");
 	if (r < 0)
 		return r;
 	v->has_head = true;
 	v->head = *version;
 	r = create_record(h, v, err);
+	if (r == 0)
+		r = fault_point("fork.head");
 	if (r < 0)
 		return r;
 	return catalog_add_version(h->catalog, version, name, v->sequence, err);
