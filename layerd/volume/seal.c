@@ -256,6 +256,7 @@ static int describe(struct seal *s, struct version *v, const char *volume,
 	v->created = now.tv_sec;
 	v->created_nsec = (uint32_t)now.tv_nsec;
 	v->volume = strdup(volume);
+	free(v->consistency);
 	v->consistency = strdup("settled");
 	v->sequence = record->sequence + 1;
 	v->has_parent = record->has_head;
