@@ -8,12 +8,22 @@
 #include "util/escape.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/stat.h>
+
+static bool is_mount_point(const char *path)
+{
+	struct statx st;
+
+	return statx(AT_FDCWD, path, AT_STATX_DONT_SYNC, STATX_TYPE, &st) ==
+		       0 &&
+	       (st.stx_attributes & STATX_ATTR_MOUNT_ROOT);
+}
 
 bool target_is_path(const char *word)
 {
 	return strchr(word, '/') || strcmp(word, ".") == 0 ||
-	       strcmp(word, "..") == 0;
+	       strcmp(word, "..") == 0 || is_mount_point(word);
 }
 
 static json_t *escaped(const char *s, size_t size)

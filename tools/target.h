@@ -8,7 +8,8 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-/* Whether a TARGET is meant as a path: it has a '/' or is "." or "..". */
+/* Whether a TARGET is meant as a path: it has a '/', is "." or "..", or names a
+ * mount point in the working directory. */
 bool target_is_path(const char *word);
 
 /*
