@@ -79,23 +79,38 @@ int mount_is_root(const char *path)
 	return (stx.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
 }
 
+/* Sets a parameter of the kernel. Where sysfs cannot be written the mount works
+ * all the same, with the limits that its callers name. */
+static void set_parameter(const char *name, unsigned int value)
+{
+	_cleanup_close_ int fd = open(name, O_WRONLY | O_CLOEXEC);
+	char text[16];
+	int n = snprintf(text, sizeof(text), "%u", value);
+
+	if (fd >= 0 && write(fd, text, (size_t)n) < 0)
+		return;
+}
+
 /* A file-backed EROFS mount reads ahead 128 KiB until it is told otherwise. */
 static void raise_read_ahead(const char *path)
 {
-	_cleanup_close_ int fd = -1;
-	char name[96], value[16];
+	char name[96];
 	struct stat st;
-	int n;
 
 	if (stat(path, &st) < 0)
 		return;
 	snprintf(name, sizeof(name), "/sys/class/bdi/%u:%u/read_ahead_kb",
 		 major(st.st_dev), minor(st.st_dev));
-	fd = open(name, O_WRONLY | O_CLOEXEC);
-	n = snprintf(value, sizeof(value), "%d", MOUNT_READ_AHEAD_KB);
-	/* Slower reads, where sysfs cannot be written, are no error. */
-	if (fd >= 0 && write(fd, value, (size_t)n) < 0)
-		return;
+	set_parameter(name, MOUNT_READ_AHEAD_KB);
+}
+
+/*
+ * Where a renamed directory came from is an xattr of at most 256 bytes until
+ * overlayfs is told otherwise; beyond that a rename answers EXDEV.
+ */
+static void raise_redirect_max(void)
+{
+	set_parameter("/sys/module/overlay/parameters/redirect_max", PATH_MAX);
 }
 
 static int mount_image(const struct plan_image *image, struct err *err)
@@ -199,6 +214,8 @@ int mount_plan_apply(const struct mount_plan *plan, int *ret_fd,
 	fs_fd = fsopen("overlay", FSOPEN_CLOEXEC);
 	if (fs_fd < 0)
 		return mount_failed(-1, errno, "overlay", plan->source, err);
+	if (plan->upper)
+		raise_redirect_max();
 	r = configure(fs_fd, plan);
 	if (r == -EBUSY)
 		return err_set(err, r,
