@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading a large file, never from the disk.
+
+Warm: all of it was read before through the same mount. Fresh: the tarball is in
+the page cache, but the mount was just made, so that the kernel has nothing of
+the file itself; it is read once then.
+"""
+
+import os
+
+from benchlib.machine import Failed, fio, random_file, read_through
+from benchlib.measure import rounds, speed
+
+PATTERNS = (("1 MiB in order", "read", "1M"),
+            ("4 KiB at random", "randread", "4k"))
+
+
+def warm(context, paths, size):
+    rows = []
+    seconds = context.size(3, 1)
+    for what, pattern, piece in PATTERNS:
+        read_through(*paths.values())
+        samples = rounds(
+            {name: lambda i, path=path: 1 / fio(path, pattern, piece, seconds)
+             for name, path in paths.items()}, context.repeat)
+        for name in ("version", "session"):
+            rows.append(speed(
+                f"read {size} MiB, {what}, in page cache, {name}",
+                samples[name], "ext4", samples["ext4"], 1, "B",
+                must=0.95, aim=1.0))
+    return rows
+
+
+def fresh(context, daemon, plain, mount, size):
+    tar = daemon.layer_tar("data@1")
+
+    def ours(pattern, piece):
+        daemon.ctl("unmount", mount)
+        if daemon.images():
+            raise Failed("the image is still mounted")
+        read_through(tar)
+        daemon.mount("data@1", mount)
+        return 1 / fio(os.path.join(mount, "file"), pattern, piece)
+
+    def theirs(pattern, piece):
+        read_through(plain)
+        return 1 / fio(plain, pattern, piece)
+
+    rows = []
+    for what, pattern, piece in PATTERNS:
+        samples = rounds({
+            "version": lambda i: ours(pattern, piece),
+            "ext4": lambda i: theirs(pattern, piece),
+        }, context.repeat)
+        rows.append(speed(
+            f"read {size} MiB, {what}, tarball in page cache, mount fresh",
+            samples["version"], "ext4, in page cache", samples["ext4"], 1,
+            "B", must=0.8, aim=0.95))
+    return rows
+
+
+def run(context):
+    size = context.size(1024, 256)
+    plain = context.path("plain", "file")
+    random_file(plain, size << 20)
+    daemon = context.daemon("layerd").start()
+    daemon.ctl("new", "data", "--from", os.path.dirname(plain))
+    version = daemon.mount("data@1", context.path("version"))
+    session = daemon.mount("data", context.path("session"))
+    rows = warm(context, {"version": os.path.join(version, "file"),
+                          "session": os.path.join(session, "file"),
+                          "ext4": plain}, size)
+    daemon.ctl("unmount", session, "--discard")
+    return rows + fresh(context, daemon, plain, version, size)
