@@ -5,7 +5,8 @@
  *
  *   files create DIR COUNT         empty files, 1000 a directory
  *   files tree DIR COUNT SIZE      files of SIZE bytes each, all different
- *   files walk DIR LOOPS           walk and lstat everything, LOOPS times
+ *   files walk DIR LOOPS           walk and lstat everything, LOOPS times;
+ *                                  the median
  *   files write FILE MIB           random bytes by 1 MiB, then fsync
  *
  * What must hold: making the data is not in the time, making it durable is
@@ -26,6 +27,7 @@
 
 #define PER_DIRECTORY 1000
 #define PIECE (1u << 20)
+#define LOOPS_MAX 64
 
 static double now(void)
 {
@@ -119,18 +121,32 @@ static int walk_once(char *path, uint64_t *count)
 	return r;
 }
 
+static int compare(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
 static int walk(char *path, uint64_t loops)
 {
+	double seconds[LOOPS_MAX];
 	uint64_t count = 0;
-	double start = now();
 	int r = 0;
 
-	for (uint64_t i = 0; r == 0 && i < loops; i++)
+	loops = MIN(loops, LOOPS_MAX);
+	for (uint64_t i = 0; r == 0 && i < loops; i++) {
+		double start = now();
+
+		count = 0;
 		r = walk_once(path, &count);
-	if (r == 0)
-		printf("%.9f %" PRIu64 "\n", (now() - start) / (double)loops,
-		       count / loops);
-	return r;
+		seconds[i] = now() - start;
+	}
+	if (r)
+		return r;
+	qsort(seconds, loops, sizeof(*seconds), compare);
+	printf("%.9f %" PRIu64 "\n", seconds[loops / 2], count);
+	return 0;
 }
 
 static int write_file(const char *path, uint64_t pieces)

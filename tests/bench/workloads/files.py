@@ -11,7 +11,7 @@ import os
 
 from benchlib.measure import rounds, speed
 
-WALKS = 5
+WALKS = 9
 
 
 def contenders(context):
