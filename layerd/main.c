@@ -19,6 +19,7 @@
 #include "util/paths.h"
 #include "volume/host.h"
 #include "volume/mounting.h"
+#include "volume/session.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -189,6 +190,8 @@ static int serve(int stop_fd, int ready_fd, struct err *err)
 	int listen_fd, activated, r;
 
 	r = host_open(&host, paths_state_dir(), runtime_dir, &notice, err);
+	if (r == 0)
+		r = session_tidy(host, err);
 	if (r == 0)
 		r = mounting_sweep(host, err);
 	if (r == 0)

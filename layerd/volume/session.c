@@ -280,22 +280,83 @@ static int make_directories(struct host *h, struct session *s, struct err *err)
 	s->dir_fd =
 		openat(h->state_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (s->dir_fd < 0 || mkdirat(s->dir_fd, "upper", 0755) < 0 ||
-	    mkdirat(s->dir_fd, "work", 0700) < 0)
+	    mkdirat(s->dir_fd, "work", 0700) < 0 ||
+	    fsync_parent_at(h->state_fd, path) < 0)
 		return err_errno(err, errno, "cannot fill %s/%s", h->state_dir,
 				 path);
 	return 0;
 }
 
-static int discard(struct host *h, struct session *s, struct err *err)
+static int discard(struct host *h, const char *id, struct err *err)
 {
 	char from[64], to[64];
+	int r;
 
-	snprintf(from, sizeof(from), "sessions/%s", s->id);
-	snprintf(to, sizeof(to), "sessions/trash-%s", s->id);
-	if (renameat(h->state_fd, from, h->state_fd, to) < 0 && errno != ENOENT)
-		return err_errno(err, errno, "cannot remove %s/%s",
-				 h->state_dir, from);
-	return 0;
+	snprintf(from, sizeof(from), "sessions/%s", id);
+	snprintf(to, sizeof(to), "sessions/trash-%s", id);
+	if (renameat(h->state_fd, from, h->state_fd, to) < 0)
+		r = errno == ENOENT ? 0 : -errno;
+	else
+		r = fsync_parent_at(h->state_fd, to);
+	return r < 0 ? err_errno(err, r, "cannot remove %s/%s", h->state_dir,
+				 from)
+		     : 0;
+}
+
+/* Captures that session.json does not name, and a session.json that did not
+ * get its name. What stays only takes room. */
+static void remove_leftovers(const struct session *s)
+{
+	char capture[40];
+	struct dirent *d;
+	DIR *dir;
+	int fd;
+
+	snprintf(capture, sizeof(capture), "captured.%llu",
+		 (unsigned long long)s->capture);
+	fd = openat(s->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	dir = fd < 0 ? NULL : fdopendir(fd);
+	if (!dir) {
+		closep(&fd);
+		return;
+	}
+	while ((d = readdir(dir)))
+		if (strncmp(d->d_name, "session.json.", 13) == 0 ||
+		    (strncmp(d->d_name, "captured.", 9) == 0 &&
+		     strcmp(d->d_name, capture) != 0))
+			(void)unlinkat(fd, d->d_name, 0);
+	(void)closedir(dir);
+}
+
+int session_tidy(struct host *h, struct err *err)
+{
+	struct dirent *d;
+	int fd, r = 0;
+	DIR *dir;
+
+	fd = openat(h->state_fd, "sessions",
+		    O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	dir = fd < 0 ? NULL : fdopendir(fd);
+	if (!dir) {
+		r = err_errno(err, errno, "cannot read %s/sessions",
+			      h->state_dir);
+		closep(&fd);
+		return r;
+	}
+	while (r == 0 && (d = readdir(dir))) {
+		_cleanup_(session_freep) struct session *s = NULL;
+		int opened;
+
+		if (!is_id(d->d_name))
+			continue;
+		opened = session_open(h, d->d_name, false, false, &s, NULL);
+		if (opened == 0)
+			remove_leftovers(s);
+		else if (opened == -ENOENT)
+			r = discard(h, d->d_name, err);
+	}
+	(void)closedir(dir);
+	return r;
 }
 
 int session_collect_trash(struct host *h, struct err *err)
@@ -364,7 +425,7 @@ int session_create(struct host *h, const char *volume, struct session **ret,
 		r = fault_point("session.created");
 	if (r < 0) {
 		/* The first failure is the one to report. */
-		(void)discard(h, s, NULL);
+		(void)discard(h, s->id, NULL);
 		(void)volume_lease_release(h, volume, id, NULL);
 		return r;
 	}
@@ -393,7 +454,7 @@ int session_remove(struct host *h, struct session *s, struct err *err)
 	(void)rmdir(path);
 	r = fault_point("session.unmounted");
 	if (r == 0)
-		r = discard(h, s, err);
+		r = discard(h, s->id, err);
 	if (r == 0)
 		r = fault_point("session.discarded");
 	if (r == 0)

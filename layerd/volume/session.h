@@ -88,7 +88,14 @@ int session_create(struct host *h, const char *volume, struct session **ret,
  */
 int session_remove(struct host *h, struct session *s, struct err *err);
 
-/* Deletes what ended sessions and unfinished creations have left. */
+/*
+ * At the start, when nobody else works with sessions: sets those aside that
+ * were not finished, and removes what seals that were cut short have left in
+ * others. A session that cannot be read stays as it is.
+ */
+int session_tidy(struct host *h, struct err *err);
+
+/* Deletes what was set aside. */
 int session_collect_trash(struct host *h, struct err *err);
 
 /* RUNTIME/mounts/<id>, owned by the caller. */
