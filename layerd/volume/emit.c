@@ -14,6 +14,7 @@
 #include "util/cleanup.h"
 #include "util/fd.h"
 #include "volume/links.h"
+#include "volume/scan.h"
 #include "volume/source.h"
 #include "volume/walker.h"
 
@@ -247,7 +248,7 @@ static int update_capture(struct emit *e, const struct object *o,
 	int r;
 
 	if (!e->q->after || !o->captured || o->merged ||
-	    c.ctime_ns < e->q->stamp_ns - 20000000)
+	    c.ctime_ns < e->q->stamp_ns - SCAN_RACY_NS)
 		return 0;
 	r = captured_patch(e->q->after, o->captured, &c);
 	return r < 0 ? fail(e, r, "record the state of", o->path) : 0;

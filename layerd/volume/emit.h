@@ -18,7 +18,7 @@ struct emit_request {
 	int merged_fd; /* root of the merged mount; -1: a plain directory */
 	/* The new capture, brought up to date with what was read; or NULL. */
 	struct captured_writer *after;
-	int64_t stamp_ns; /* clock before the scan */
+	int64_t stamp_ns; /* clock before the upper was synced */
 	/* Indexes of the layers below, to find all names of linked files. */
 	struct erofs_reader *const *layers;
 	size_t n_layers;

@@ -214,18 +214,19 @@ static int record(struct scan *s, const struct frame *f, const char *name,
 	return captured_add(s->request->after, &c, ret_offset);
 }
 
-/* Whether the attributes say that nothing changed. */
+/* Whether the attributes say that nothing changed. What was changed after the
+ * last seal began may have been changed further without a new ctime. */
 static bool unchanged(const struct scan *s, const struct captured *c,
 		      const struct stat *st)
 {
 	uint64_t size = S_ISREG(st->st_mode) ? (uint64_t)st->st_size : 0;
+	int64_t slack = s->request->fine_times ? 0 : SCAN_RACY_NS;
 
 	if (c->inode != st->st_ino || c->mode != st->st_mode ||
 	    c->uid != st->st_uid || c->gid != st->st_gid || c->size != size ||
 	    c->ctime_ns != time_ns(&st->st_ctim))
 		return false;
-	return s->request->fine_times ||
-	       c->ctime_ns < captured_stamp(s->request->before) - SCAN_RACY_NS;
+	return c->ctime_ns < captured_stamp(s->request->before) - slack;
 }
 
 static int add(struct scan *s, const struct frame *f, const char *name,

@@ -47,6 +47,7 @@ struct seal {
 	struct erofs_reader **readers;
 	size_t n_readers;
 	int capture_fd; /* of the new capture */
+	int64_t stamp;	/* what is changed from then on counts as changed */
 	struct changes changes;
 	bool has_layer;
 	struct version_layer layer;
@@ -54,12 +55,31 @@ struct seal {
 	struct err *err;
 };
 
-static int64_t now_ns(void)
+static int64_t coarse_ns(void)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_REALTIME, &t);
+	clock_gettime(CLOCK_REALTIME_COARSE, &t);
 	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/*
+ * The start of the next clock tick, after it has come. File times are taken
+ * from the clock of ticks, so that what was changed before this call has an
+ * earlier time and what is changed after it has not.
+ */
+static int64_t next_tick(void)
+{
+	const struct timespec pause = {.tv_nsec = 500000};
+	int64_t start = coarse_ns();
+	int64_t now = start;
+
+	/* A clock that was set back has had its tick as well. */
+	while (now == start) {
+		(void)nanosleep(&pause, NULL);
+		now = coarse_ns();
+	}
+	return now;
 }
 
 static void release(struct seal *s)
@@ -162,8 +182,7 @@ static int open_after(struct seal *s, struct captured_writer **ret)
 							   : 0;
 }
 
-static int build_layer(struct seal *s, struct captured_writer *after,
-		       int64_t stamp)
+static int build_layer(struct seal *s, struct captured_writer *after)
 {
 	_cleanup_layer_build_ struct layer_build build = {0};
 	struct emit_request request = {
@@ -173,7 +192,7 @@ static int build_layer(struct seal *s, struct captured_writer *after,
 		.root_fd = s->root_fd,
 		.merged_fd = s->merged_fd,
 		.after = after,
-		.stamp_ns = stamp,
+		.stamp_ns = s->stamp,
 		.layers = s->readers,
 		.n_layers = s->n_readers,
 	};
@@ -204,7 +223,6 @@ static int try_seal(struct seal *s)
 		.lower_has = s->session ? lower_has : NULL,
 		.lower_ctx = s,
 	};
-	int64_t stamp = now_ns();
 	int r;
 
 	changes_release(&s->changes);
@@ -219,9 +237,9 @@ static int try_seal(struct seal *s)
 	if (r == 0)
 		r = fault_point("seal.scanned");
 	if (r == 0 && s->changes.needed)
-		r = build_layer(s, after, stamp);
+		r = build_layer(s, after);
 	if (r == 0 && after) {
-		r = captured_finish(after, stamp);
+		r = captured_finish(after, s->stamp);
 		if (r < 0)
 			return err_errno(s->err, r, "cannot write a capture");
 	}
@@ -412,7 +430,10 @@ int seal_session(struct host *h, struct session *session,
 					    "cannot open the upper directory "
 					    "of session %s",
 					    session->id));
-	/* Write-protects mapped pages, so that later stores show in ctime. */
+	/* Write-protects mapped pages, so that later stores show in ctime: the
+	 * first one to a page does, those after it do not. A file whose ctime is
+	 * not before the stamp may thus still be changing. */
+	s.stamp = next_tick();
 	if (syncfs(s.root_fd) < 0)
 		return finish(&s, err_errno(err, errno,
 					    "cannot sync the upper directory "
