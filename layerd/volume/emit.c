@@ -291,6 +291,8 @@ static int try_file(struct emit *e, const struct object *o, struct stat *st)
 		int dir = merged_directory(e, o);
 
 		other = dir < 0 ? dir : open_file(dir, o->name);
+		if (other == -ENOENT || other == -ENOTDIR || other == -ELOOP)
+			return -EAGAIN;
 		if (other < 0)
 			return fail(e, other, "open the data of", o->path);
 		data_fd = other;

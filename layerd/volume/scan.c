@@ -78,6 +78,9 @@ static int fail(struct scan *s, int code, const char *what, uint32_t dir,
 {
 	_cleanup_buf_ struct buf path = BUF_INIT;
 
+	/* A directory that was there a moment ago: see invariant 5. */
+	if (code == -ENOENT || code == -ENOTDIR)
+		return -EAGAIN;
 	if (code == -ENOMEM || change_path(s->changes, dir, &path) < 0)
 		return err_oom(s->err);
 	return err_errno(s->err, code, "cannot %s \"%s%s%s\"", what,
@@ -311,8 +314,6 @@ static int walk_directory(struct scan *s, const struct frame *parent,
 	int r;
 
 	f.fd = open_directory(parent->fd, name);
-	if (f.fd == -ENOENT || f.fd == -ENOTDIR)
-		f.fd = -EAGAIN;
 	if (f.fd < 0)
 		return fail(s, f.fd, "open the directory", parent->item, name);
 	if (!parent->merged && s->request->merged_fd >= 0)
