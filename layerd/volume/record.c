@@ -49,6 +49,12 @@ int volume_record_encode(const struct volume *v, struct buf *b)
 	return text ? buf_add_str(b, text) : -ENOMEM;
 }
 
+static int compare_tags(const void *a, const void *b)
+{
+	return strcmp(((const struct volume_tag *)a)->name,
+		      ((const struct volume_tag *)b)->name);
+}
+
 static int decode_tags(json_t *tags, struct volume *v)
 {
 	const char *name;
@@ -60,7 +66,7 @@ static int decode_tags(json_t *tags, struct volume *v)
 	json_object_foreach (tags, name, value) {
 		struct volume_tag *tag = &v->tags[v->n_tags];
 
-		if (!json_is_string(value) ||
+		if (!json_is_string(value) || tag_name_check(name, NULL) < 0 ||
 		    digest_parse(json_string_value(value), &tag->version) < 0)
 			return -EBADMSG;
 		tag->name = strdup(name);
@@ -68,18 +74,18 @@ static int decode_tags(json_t *tags, struct volume *v)
 			return -ENOMEM;
 		v->n_tags++;
 	}
+	qsort(v->tags, v->n_tags, sizeof(*v->tags), compare_tags);
 	return 0;
 }
 
 static int decode(json_t *root, struct volume *v)
 {
 	const char *name, *head = NULL, *host = NULL, *session = NULL;
-	json_int_t created, modified, sequence, epoch;
+	json_int_t format, created, modified, sequence, epoch;
 	json_t *tags;
-	int format;
 
 	if (json_unpack(root,
-			"{s:i, s:s, s:I, s:I, s:I, s?s, s:o, "
+			"{s:I, s:s, s:I, s:I, s:I, s?s, s:o, "
 			"s:{s:I, s?s, s?s}}",
 			"format", &format, "name", &name, "created", &created,
 			"modified", &modified, "sequence", &sequence, "head",
@@ -87,8 +93,9 @@ static int decode(json_t *root, struct volume *v)
 			&host, "session", &session) < 0)
 		return -EBADMSG;
 	if (format != 1 || strcmp(name, v->name) != 0 || sequence < 0 ||
-	    epoch < 0 || !json_is_object(tags) || !host != !session ||
-	    !head != !sequence)
+	    sequence > (json_int_t)SEQUENCE_MAX || epoch < 0 ||
+	    epoch > (json_int_t)SEQUENCE_MAX || !json_is_object(tags) ||
+	    !host != !session || !head != !sequence)
 		return -EBADMSG;
 	if (head && digest_parse(head, &v->head) < 0)
 		return -EBADMSG;

@@ -113,13 +113,13 @@ static int decode_path(const char *text, char **ret)
 static int decode(json_t *root, struct session *s)
 {
 	json_t *base, *sealed, *layers, *sealed_layers;
-	json_int_t created, epoch, capture, sequence;
+	json_int_t format, created, epoch, capture, sequence;
 	const char *volume, *path = NULL;
-	int format, r;
+	int r;
 
 	if (json_unpack(
 		    root,
-		    "{s:i, s:s, s:I, s:I, s:I, s:I, s?s, s:o, s:o, s:o, s:o}",
+		    "{s:I, s:s, s:I, s:I, s:I, s:I, s?s, s:o, s:o, s:o, s:o}",
 		    "format", &format, "volume", &volume, "created", &created,
 		    "epoch", &epoch, "capture", &capture, "base_sequence",
 		    &sequence, "path", &path, "base", &base, "sealed", &sealed,
