@@ -314,6 +314,32 @@ static int sync_file(int dir_fd, const char *name)
 	return fsync(fd) < 0 ? -errno : 0;
 }
 
+/* By way of a stage, which does not outlive a crash. */
+static int replace_marker(struct cache *c, const struct cache_entry *e,
+			  const uint8_t data[static PRESENT_SIZE])
+{
+	_cleanup_close_ int fd = -1;
+	char name[64];
+	int r;
+
+	cache_stage_name(c, name);
+	fd = openat(c->fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	r = write_full(fd, data, PRESENT_SIZE);
+	if (r == 0 && fsync(fd) < 0)
+		r = -errno;
+	if (r == 0)
+		r = fault_point("cache.marked");
+	if (r == 0 && renameat(c->fd, name, e->dir_fd, CACHE_PRESENT) < 0)
+		r = -errno;
+	if (r < 0) {
+		(void)unlinkat(c->fd, name, 0);
+		return r;
+	}
+	return fsync(e->dir_fd) < 0 ? -errno : 0;
+}
+
 /* The marker says so last of all, when all that it speaks of is durable. */
 static int sync_entry(struct cache *c, struct cache_entry *e)
 {
@@ -332,10 +358,7 @@ static int sync_entry(struct cache *c, struct cache_entry *e)
 		return r;
 	e->present.state = PRESENT_SYNCED;
 	r = present_encode(&e->present, data);
-	if (r < 0)
-		return r;
-	return write_file_at(e->dir_fd, CACHE_PRESENT, data, sizeof(data),
-			     0600);
+	return r < 0 ? r : replace_marker(c, e, data);
 }
 
 int cache_sync_layer(struct cache *c, const struct digest *tar, struct err *err)
