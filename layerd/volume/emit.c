@@ -11,6 +11,7 @@
 #include "volume/emit.h"
 
 #include "format/chunker.h"
+#include "store/beneath.h"
 #include "util/cleanup.h"
 #include "util/fd.h"
 #include "volume/links.h"
@@ -451,23 +452,19 @@ static int emit_item(struct emit *e, uint32_t item)
 /* A name that only the merged mount has. */
 static int emit_extra(struct emit *e, const struct link_name *extra)
 {
-	const char *slash = strrchr(extra->path, '/');
-	_cleanup_free_ char *parent = NULL;
-	_cleanup_close_ int fd = -1;
-	struct object o = {.path = extra->path,
-			   .name = slash ? slash + 1 : extra->path,
-			   .merged = true,
-			   .item = CHANGE_NONE};
+	struct object o = {
+		.path = extra->path, .merged = true, .item = CHANGE_NONE};
+	_cleanup_close_ int fd =
+		extra->directory ? beneath_open(e->q->merged_fd, extra->path,
+						O_RDONLY | O_DIRECTORY)
+				 : link_open_parent(e->q->merged_fd,
+						    extra->path, &o.name);
 
-	parent = slash ? strndup(extra->path, (size_t)(slash - extra->path))
-		       : strdup(".");
-	if (!parent)
-		return err_oom(e->err);
-	fd = openat(e->q->merged_fd, extra->directory ? extra->path : parent,
-		    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	/* What is gone since it was found shows in the next scan. */
+	if (fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP)
+		return 0;
 	if (fd < 0)
-		return errno == ENOENT ? 0
-				       : fail(e, -errno, "open", extra->path);
+		return fail(e, fd, "open", extra->path);
 	if (extra->directory)
 		return emit_directory(e, fd, extra->path, false, false);
 	o.dir_fd = fd;
@@ -534,10 +531,10 @@ static int find_extras(struct emit *e)
 	struct inode_set wanted = {0};
 	int r = collect_wanted(e, &wanted);
 
-	if (r == 0 && wanted.n)
+	if (r == 0)
 		r = link_names_find(e->q->layers, e->q->n_layers,
-				    e->q->merged_fd, &wanted, &e->extra,
-				    e->err);
+				    e->q->merged_fd, &wanted,
+				    e->q->links_since_ns, &e->extra, e->err);
 	inode_set_release(&wanted);
 	return r < 0 ? r : match_extras(e);
 }
@@ -582,7 +579,8 @@ int emit_changes(const struct emit_request *request, struct err *err)
 	e.small = malloc(SMALL_SIZE);
 	if (!e.small)
 		return err_oom(err);
-	if (is_overlay(&e) && request->changes->has_links)
+	if (is_overlay(&e) && (request->changes->has_links ||
+			       request->links_since_ns != INT64_MAX))
 		r = find_extras(&e);
 	if (r == 0)
 		r = emit_all(&e);

@@ -19,9 +19,12 @@ struct emit_request {
 	/* The new capture, brought up to date with what was read; or NULL. */
 	struct captured_writer *after;
 	int64_t stamp_ns; /* clock before the upper was synced */
-	/* Indexes of the layers below, to find all names of linked files. */
+	/* Indexes of the layers that were sealed last, to find all names of
+	 * linked files: of those in the change list and of those changed since
+	 * then (INT64_MAX for none). */
 	struct erofs_reader *const *layers;
 	size_t n_layers;
+	int64_t links_since_ns;
 };
 
 /* A file that changes this often while it is read fails the seal. */

@@ -5,8 +5,10 @@
  */
 #include "volume/links.h"
 
+#include "store/beneath.h"
 #include "util/cleanup.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -65,6 +67,7 @@ void link_names_release(struct link_names *l)
 struct find {
 	int merged_fd;
 	const struct inode_set *wanted;
+	int64_t since_ns;
 	struct link_names names;
 	struct err *err;
 };
@@ -91,15 +94,65 @@ static int add_name(struct link_names *l, const char *path, size_t size,
 	return 0;
 }
 
+int link_open_parent(int root_fd, const char *path, const char **ret_name)
+{
+	const char *slash = strrchr(path, '/');
+	_cleanup_free_ char *parent = NULL;
+
+	*ret_name = slash ? slash + 1 : path;
+	parent = slash ? strndup(path, (size_t)(slash - path)) : strdup(".");
+	return parent ? beneath_open(root_fd, parent, O_RDONLY | O_DIRECTORY)
+		      : -ENOMEM;
+}
+
+static bool changed_since(const struct stat *st, int64_t since_ns)
+{
+	return (int64_t)st->st_ctim.tv_sec * 1000000000 + st->st_ctim.tv_nsec >=
+	       since_ns;
+}
+
+/* The index names its files by their origin; of a file that has a name in the
+ * upper directory it is one more link. */
+int link_index_changed(int session_fd, int64_t since_ns)
+{
+	struct dirent *d;
+	struct stat st;
+	int r = 0;
+	int fd = openat(session_fd, "work/index",
+			O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+
+	if (!dir) {
+		r = errno == ENOENT ? 0 : -errno;
+		closep(&fd);
+		return r;
+	}
+	while (r == 0 && (errno = 0, d = readdir(dir)))
+		r = fstatat(fd, d->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    !S_ISDIR(st.st_mode) && !S_ISCHR(st.st_mode) &&
+		    st.st_nlink == 1 && changed_since(&st, since_ns);
+	if (r == 0 && errno && !d)
+		r = -errno;
+	(void)closedir(dir);
+	return r;
+}
+
 static int consider(struct find *f, const char *path)
 {
+	const char *name;
+	_cleanup_close_ int dir = link_open_parent(f->merged_fd, path, &name);
 	struct stat st;
 	int r = 0;
 
-	if (fstatat(f->merged_fd, path, &st,
-		    AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) < 0 ||
-	    S_ISDIR(st.st_mode) ||
-	    inode_set_find(f->wanted, st.st_ino) == TABLE_NONE)
+	if (dir == -ENOMEM)
+		return dir;
+	if (dir < 0 ||
+	    fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) <
+		    0 ||
+	    S_ISDIR(st.st_mode))
+		return 0;
+	if (inode_set_find(f->wanted, st.st_ino) == TABLE_NONE &&
+	    !changed_since(&st, f->since_ns))
 		return 0;
 	for (const char *p = strchr(path, '/'); p && r == 0;
 	     p = strchr(p + 1, '/'))
@@ -148,9 +201,10 @@ static void remove_duplicates(struct link_names *l)
 
 int link_names_find(struct erofs_reader *const *layers, size_t n_layers,
 		    int merged_fd, const struct inode_set *wanted,
-		    struct link_names *ret, struct err *err)
+		    int64_t since_ns, struct link_names *ret, struct err *err)
 {
-	struct find f = {.merged_fd = merged_fd, .wanted = wanted};
+	struct find f = {
+		.merged_fd = merged_fd, .wanted = wanted, .since_ns = since_ns};
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < n_layers; i++)

@@ -38,10 +38,23 @@ struct link_names {
 void link_names_release(struct link_names *l);
 
 /*
- * All names that the lower layers have for files in wanted, as seen in the
- * merged mount, with their directories. A name hidden by now, or of another
- * file, is left out. Each path once.
+ * Opens the directory that path is in, below root_fd and through no link;
+ * *ret_name is the name in it. Negative errno.
+ */
+int link_open_parent(int root_fd, const char *path, const char **ret_name);
+
+/*
+ * Whether overlayfs' index, in the work directory of a session, holds a file
+ * that has lost its names in the upper directory and was changed at since_ns or
+ * later: names that are only in the layers show it. 1, 0 or a negative errno.
+ */
+int link_index_changed(int session_fd, int64_t since_ns);
+
+/*
+ * All linked names of the layers that show a file in wanted in the merged
+ * mount, or one that was changed at since_ns or later, with their directories.
+ * A name hidden by now, or of another file, is left out. Each path once.
  */
 int link_names_find(struct erofs_reader *const *layers, size_t n_layers,
 		    int merged_fd, const struct inode_set *wanted,
-		    struct link_names *ret, struct err *err);
+		    int64_t since_ns, struct link_names *ret, struct err *err);

@@ -21,6 +21,7 @@
 #include "util/fault.h"
 #include "util/fd.h"
 #include "volume/emit.h"
+#include "volume/links.h"
 #include "volume/mounting.h"
 #include "volume/scan.h"
 #include "volume/squash.h"
@@ -48,6 +49,7 @@ struct seal {
 	size_t n_readers;
 	int capture_fd; /* of the new capture */
 	int64_t stamp;	/* what is changed from then on counts as changed */
+	int64_t links_since; /* see link_index_changed(); INT64_MAX: nothing */
 	struct changes changes;
 	bool has_layer;
 	struct version_layer layer;
@@ -93,18 +95,18 @@ static void release(struct seal *s)
 	changes_release(&s->changes);
 }
 
-/* The indexes of the layers below the session, bottom first. */
+/* The indexes of the layers that were sealed last, bottom first. */
 static int open_readers(struct seal *s)
 {
 	const struct session *session = s->session;
 
-	s->readers = calloc(session->n_layers + 1, sizeof(*s->readers));
+	s->readers = calloc(session->n_sealed_layers + 1, sizeof(*s->readers));
 	if (!s->readers)
 		return err_oom(s->err);
-	for (size_t i = 0; i < session->n_layers; i++) {
+	for (size_t i = 0; i < session->n_sealed_layers; i++) {
 		_cleanup_cache_layer_ struct cache_layer layer =
 			CACHE_LAYER_INIT;
-		int r = mounting_open_layer(s->host, &session->layers[i],
+		int r = mounting_open_layer(s->host, &session->sealed_layers[i],
 					    s->options->progress, &layer,
 					    s->err);
 
@@ -195,6 +197,7 @@ static int build_layer(struct seal *s, struct captured_writer *after)
 		.stamp_ns = s->stamp,
 		.layers = s->readers,
 		.n_layers = s->n_readers,
+		.links_since_ns = s->links_since,
 	};
 	int r = layer_build_init(&build, s->host, s->err);
 
@@ -207,6 +210,24 @@ static int build_layer(struct seal *s, struct captured_writer *after)
 	if (r == 0)
 		s->has_layer = true;
 	return r;
+}
+
+/* A file that lost its name in the upper directory is not in the scan. */
+static int scan_index(struct seal *s, const struct scan_request *request)
+{
+	const struct captured_reader *before = request->before;
+	int64_t slack = request->fine_times ? 0 : SCAN_RACY_NS;
+	int64_t since = before ? captured_stamp(before) - slack : INT64_MIN;
+	int r = s->session ? link_index_changed(s->session->dir_fd, since) : 0;
+
+	if (r < 0)
+		return err_errno(s->err, r,
+				 "cannot read the index of session %s",
+				 s->session->id);
+	s->links_since = r > 0 ? since : INT64_MAX;
+	if (r > 0)
+		changes_need(&s->changes, CHANGE_ROOT);
+	return 0;
 }
 
 /* One scan and, if anything changed, one layer. */
@@ -234,6 +255,8 @@ static int try_seal(struct seal *s)
 	request.before = before;
 	request.after = after;
 	r = scan_upper(&request, &s->changes, s->err);
+	if (r == 0)
+		r = scan_index(s, &request);
 	if (r == 0)
 		r = fault_point("seal.scanned");
 	if (r == 0 && s->changes.needed)
@@ -431,8 +454,8 @@ int seal_session(struct host *h, struct session *session,
 					    "of session %s",
 					    session->id));
 	/* Write-protects mapped pages, so that later stores show in ctime: the
-	 * first one to a page does, those after it do not. A file whose ctime is
-	 * not before the stamp may thus still be changing. */
+	 * first one to a page does, those after it do not. A file whose ctime
+	 * is not before the stamp may thus still be changing. */
 	s.stamp = next_tick();
 	if (syncfs(s.root_fd) < 0)
 		return finish(&s, err_errno(err, errno,
