@@ -136,7 +136,8 @@ int mounting_make(struct host *h, const struct version_layer *layers, size_t n,
 	return r;
 }
 
-/* The attributes of the merged root are those of the upper directory. */
+/* to is the root of the overlay: overlayfs escapes xattrs of a nested one, and
+ * goes by what it knows of the owner and mode, not by the upper directory's. */
 static int copy_root(int from, int to, struct err *err)
 {
 	struct source source = {0};
@@ -161,7 +162,7 @@ static int copy_root(int from, int to, struct err *err)
 	source_release(&source);
 	return r < 0 ? err_errno(err, r,
 				 "cannot copy the root's attributes to the "
-				 "upper directory")
+				 "mount")
 		     : 0;
 }
 
@@ -202,13 +203,15 @@ static int capture_empty(struct session *s, int upper, struct err *err)
 }
 
 /*
- * Gives a new upper directory the root of the version below. overlayfs marks
- * the upper root when it is mounted, so this comes after the mount.
+ * Gives a new session's mount the root of the version below. overlayfs marks
+ * the upper root when it is mounted, so the capture comes after the mount.
  */
-static int prepare_upper(struct host *h, struct session *s, struct err *err)
+static int prepare_upper(struct host *h, struct session *s, int mount_fd,
+			 struct err *err)
 {
 	_cleanup_free_ char *base = NULL;
 	_cleanup_close_ int from = -1;
+	_cleanup_close_ int merged = -1;
 	_cleanup_close_ int upper = -1;
 	char hex[DIGEST_HEX_SIZE];
 	int r;
@@ -225,7 +228,10 @@ static int prepare_upper(struct host *h, struct session *s, struct err *err)
 	if (from < 0 || upper < 0)
 		return err_errno(err, errno, "cannot open the root of %s",
 				 from < 0 ? base : "an upper directory");
-	r = copy_root(from, upper, err);
+	merged = openat(mount_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (merged < 0)
+		return err_errno(err, errno, "cannot open the new mount");
+	r = copy_root(from, merged, err);
 	if (r == 0)
 		r = capture_empty(s, upper, err);
 	return r < 0 ? r : session_save(h, s, err);
@@ -251,7 +257,7 @@ static int attach_own(struct host *h, struct session *s, const char *path,
 	r = mounting_make(h, s->layers, s->n_layers, source, upper, work, false,
 			  progress, &fd, err);
 	if (r == 0)
-		r = prepare_upper(h, s, err);
+		r = prepare_upper(h, s, fd, err);
 	if (r < 0)
 		return r;
 	if (mkdir(path, 0700) < 0 && errno != EEXIST)
