@@ -293,12 +293,21 @@ int mount_drop(const char *path, struct err *err)
 	return 0;
 }
 
+/* What a child does in a mount namespace. */
+struct errand {
+	int (*run)(const struct errand *errand);
+	int fd;
+	const char *path;
+	const char *name; /* in path, when it is a directory to work in */
+	dev_t device;
+	bool lazy;
+};
+
 /*
  * Joins a mount namespace in a child, since threads share theirs. Between fork
  * and exit the child of a threaded process may only make system calls.
  */
-static int run_in(pid_t pid, int (*fn)(int fd, const char *path, bool flag),
-		  int fd, const char *path, bool flag)
+static int run_in(pid_t pid, const struct errand *errand)
 {
 	_cleanup_close_ int ns = -1;
 	_cleanup_close_ int root = -1;
@@ -319,7 +328,7 @@ static int run_in(pid_t pid, int (*fn)(int fd, const char *path, bool flag),
 		if (setns(ns, CLONE_NEWNS) < 0 || fchdir(root) < 0 ||
 		    chroot(".") < 0)
 			_exit(errno & 0x7f);
-		_exit(-fn(fd, path, flag) & 0x7f);
+		_exit(-errand->run(errand) & 0x7f);
 	}
 	while (waitpid(child, &status, 0) < 0)
 		if (errno != EINTR)
@@ -327,28 +336,56 @@ static int run_in(pid_t pid, int (*fn)(int fd, const char *path, bool flag),
 	return WIFEXITED(status) ? -WEXITSTATUS(status) : -EIO;
 }
 
-static int attach_call(int fd, const char *path, bool flag)
+static int attach_call(const struct errand *e)
 {
-	(void)flag;
-	if (move_mount(fd, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+	if (move_mount(e->fd, "", AT_FDCWD, e->path, MOVE_MOUNT_F_EMPTY_PATH) <
+	    0)
 		return -errno;
 	return 0;
 }
 
-static int detach_call(int fd, const char *path, bool lazy)
+/* From the directory that holds the mount point: a mount point can neither be
+ * renamed nor removed in its namespace, so what was checked is what is
+ * unmounted. */
+static int detach_call(const struct errand *e)
 {
-	(void)fd;
-	if (umount2(path, UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH : 0)) < 0)
+	struct stat st;
+
+	if (chdir(e->path) < 0 ||
+	    fstatat(AT_FDCWD, e->name, &st,
+		    AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) < 0)
+		return -errno;
+	if (st.st_dev != e->device)
+		return -EINVAL;
+	if (umount2(e->name, UMOUNT_NOFOLLOW | (e->lazy ? MNT_DETACH : 0)) < 0)
 		return -errno;
 	return 0;
 }
 
 int mount_attach_in(pid_t pid, int fd, const char *path)
 {
-	return run_in(pid, attach_call, fd, path, false);
+	struct errand errand = {.run = attach_call, .fd = fd, .path = path};
+
+	return run_in(pid, &errand);
 }
 
-int mount_detach_in(pid_t pid, const char *path, bool lazy)
+int mount_detach_in(pid_t pid, dev_t device, const char *path, bool lazy)
 {
-	return run_in(pid, detach_call, -1, path, lazy);
+	struct errand errand = {
+		.run = detach_call, .device = device, .lazy = lazy};
+	_cleanup_free_ char *parent = strdup(path);
+	size_t n = strlen(path);
+	char *slash;
+
+	if (!parent)
+		return -ENOMEM;
+	while (n > 1 && parent[n - 1] == '/')
+		parent[--n] = 0;
+	slash = strrchr(parent, '/');
+	if (!slash)
+		return -EINVAL;
+	*slash = 0;
+	errand.path = slash == parent ? "/" : parent;
+	errand.name = slash[1] ? slash + 1 : ".";
+	return run_in(pid, &errand);
 }

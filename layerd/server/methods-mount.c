@@ -218,39 +218,92 @@ static int report_busy(struct call *c, int code, const char *path, dev_t device)
 		       path);
 }
 
+static bool is_wanted(const struct mount_place *place, const char *only)
+{
+	return !only || strcmp(place->path, only) == 0;
+}
+
+/* A place may have gone with another one, whose events it received, or with its
+ * namespace; one that is locked in a namespace of less privilege stays. */
+static int check_detached(struct call *c, struct session *s, const char *only)
+{
+	_cleanup_mount_places_ struct mount_places left = {0};
+	int r = session_places(c->host, s, c->pid, &left, &c->err);
+
+	for (size_t i = 0; r == 0 && i < left.n; i++)
+		if (is_wanted(&left.items[i], only))
+			r = err_set(&c->err, EBUSY,
+				    "%s cannot be unmounted in the mount "
+				    "namespace of process %d; end that "
+				    "process, or use --lazy to leave it there",
+				    left.items[i].path, left.items[i].pid);
+	return r;
+}
+
+/* Innermost first: a place may be below another. */
+static int detach_places(struct call *c, struct session *s, const char *only,
+			 bool lazy, const struct mount_places *places)
+{
+	bool missed = false;
+	dev_t device = 0;
+	int r = 0;
+
+	(void)session_device(c->host, s, &device);
+	for (size_t i = places->n; r == 0 && i-- > 0;) {
+		const struct mount_place *place = &places->items[i];
+
+		if (!is_wanted(place, only))
+			continue;
+		r = mount_detach_in(place->pid, device, place->path, lazy);
+		if (r == -EINVAL || r == -ENOENT) {
+			missed = true;
+			r = 0;
+		}
+		if (r < 0)
+			r = report_busy(c, r, place->path, device);
+	}
+	return r < 0 || !missed || lazy ? r : check_detached(c, s, only);
+}
+
 int unmount_session(struct call *c, struct session *s, const char *only,
 		    bool lazy, struct mount_places *ret)
 {
 	_cleanup_mount_places_ struct mount_places places = {0};
-	dev_t device = 0;
 	bool found = !only;
 	int r = session_places(c->host, s, c->pid, &places, &c->err);
 
 	if (r < 0)
 		return r;
-	(void)session_device(c->host, s, &device);
-	for (size_t i = 0; i < places.n; i++) {
-		if (only && strcmp(places.items[i].path, only) != 0)
-			continue;
-		found = true;
-		r = mount_detach_in(places.items[i].pid, places.items[i].path,
-				    lazy);
-		if (r < 0) {
-			r = report_busy(c, r, places.items[i].path, device);
-			places.n = i;
-			(void)reattach_session(c, s, &places);
-			return r;
-		}
-	}
+	for (size_t i = 0; !found && i < places.n; i++)
+		found = is_wanted(&places.items[i], only);
 	if (!found)
 		return err_set(&c->err, EINVAL,
 			       "%s is inside a mount of volume %s, not its "
 			       "mount point; name %s",
 			       only, s->volume,
 			       places.n ? places.items[0].path : s->volume);
+	r = detach_places(c, s, only, lazy, &places);
+	if (r < 0) {
+		(void)reattach_session(c, s, &places);
+		return r;
+	}
 	*ret = places;
 	places = (struct mount_places){0};
 	return 0;
+}
+
+static bool is_attached(struct call *c, struct session *s,
+			const struct mount_place *place)
+{
+	_cleanup_mount_places_ struct mount_places places = {0};
+	bool found = false;
+
+	if (session_places(c->host, s, c->pid, &places, NULL) < 0)
+		return false;
+	for (size_t i = 0; !found && i < places.n; i++)
+		found = places.items[i].pid == place->pid &&
+			strcmp(places.items[i].path, place->path) == 0;
+	return found;
 }
 
 int reattach_session(struct call *c, struct session *s,
@@ -262,6 +315,9 @@ int reattach_session(struct call *c, struct session *s,
 	for (size_t i = 0; r == 0 && i < places->n; i++) {
 		_cleanup_close_ int fd = -1;
 
+		/* One place's mount may have brought another's back. */
+		if (is_attached(c, s, &places->items[i]))
+			continue;
 		r = mount_copy(own, &fd, NULL);
 		if (r == 0)
 			r = mount_attach_in(places->items[i].pid, fd,
@@ -320,7 +376,7 @@ static int unmount_readonly(struct call *c, const struct target *t, bool lazy)
 			       "%s is not a mount of layerd; \"layerctl "
 			       "sessions\" lists those there are",
 			       t->path);
-	r = mount_detach_in(c->pid, t->path, lazy);
+	r = mount_detach_in(c->pid, (dev_t)t->device, t->path, lazy);
 	if (r == -EINVAL)
 		return err_set(&c->err, EINVAL,
 			       "%s is inside a mount, not its mount point",
