@@ -11,7 +11,6 @@
 #include "volume/emit.h"
 
 #include "format/chunker.h"
-#include "store/beneath.h"
 #include "util/cleanup.h"
 #include "util/fd.h"
 #include "volume/links.h"
@@ -455,10 +454,10 @@ static int emit_extra(struct emit *e, const struct link_name *extra)
 	struct object o = {
 		.path = extra->path, .merged = true, .item = CHANGE_NONE};
 	_cleanup_close_ int fd =
-		extra->directory ? beneath_open(e->q->merged_fd, extra->path,
-						O_RDONLY | O_DIRECTORY)
-				 : link_open_parent(e->q->merged_fd,
-						    extra->path, &o.name);
+		extra->directory
+			? link_open_directory(e->q->merged_fd, extra->path)
+			: link_open_parent(e->q->merged_fd, extra->path,
+					   &o.name);
 
 	/* What is gone since it was found shows in the next scan. */
 	if (fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP)

@@ -11,6 +11,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/stat.h>
 
 void inode_set_release(struct inode_set *s)
@@ -94,15 +95,53 @@ static int add_name(struct link_names *l, const char *path, size_t size,
 	return 0;
 }
 
+/* Bytes of path that one system call takes, cut at a slash: all of it, if that
+ * is shorter than PATH_MAX. */
+static size_t piece(const char *path)
+{
+	size_t n = strlen(path);
+
+	while (n >= PATH_MAX) {
+		const char *slash = memrchr(path, '/', n);
+
+		/* Only names that no directory can have are that long. */
+		if (!slash)
+			break;
+		n = (size_t)(slash - path);
+	}
+	return n;
+}
+
+int link_open_directory(int root_fd, const char *path)
+{
+	_cleanup_close_ int fd = -1;
+
+	do {
+		size_t n = piece(path);
+		_cleanup_free_ char *part = n ? strndup(path, n) : strdup(".");
+		int next;
+
+		if (!part)
+			return -ENOMEM;
+		next = beneath_open(fd < 0 ? root_fd : fd, part,
+				    O_RDONLY | O_DIRECTORY);
+		if (next < 0)
+			return next;
+		closep(&fd);
+		fd = next;
+		path += n + (path[n] == '/');
+	} while (*path);
+	return TAKE_FD(fd);
+}
+
 int link_open_parent(int root_fd, const char *path, const char **ret_name)
 {
 	const char *slash = strrchr(path, '/');
 	_cleanup_free_ char *parent = NULL;
 
 	*ret_name = slash ? slash + 1 : path;
-	parent = slash ? strndup(path, (size_t)(slash - path)) : strdup(".");
-	return parent ? beneath_open(root_fd, parent, O_RDONLY | O_DIRECTORY)
-		      : -ENOMEM;
+	parent = slash ? strndup(path, (size_t)(slash - path)) : strdup("");
+	return parent ? link_open_directory(root_fd, parent) : -ENOMEM;
 }
 
 static bool changed_since(const struct stat *st, int64_t since_ns)

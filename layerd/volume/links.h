@@ -37,10 +37,11 @@ struct link_names {
 
 void link_names_release(struct link_names *l);
 
-/*
- * Opens the directory that path is in, below root_fd and through no link;
- * *ret_name is the name in it. Negative errno.
- */
+/* Opens the directory path, of any length, below root_fd and through no link.
+ * Negative errno. */
+int link_open_directory(int root_fd, const char *path);
+
+/* The same for the directory that path is in; *ret_name is the name in it. */
 int link_open_parent(int root_fd, const char *path, const char **ret_name);
 
 /*
