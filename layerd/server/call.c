@@ -31,14 +31,20 @@ static json_t *member(struct call *c, const char *name)
 	return json_is_null(value) ? NULL : value;
 }
 
+/* A NUL would hide what comes after it. */
+static bool is_text(const json_t *value)
+{
+	return json_is_string(value) &&
+	       strlen(json_string_value(value)) == json_string_length(value);
+}
+
 int call_get_string(struct call *c, const char *name, const char **ret)
 {
 	json_t *value = member(c, name);
 
 	if (!value)
 		return 0;
-	if (!json_is_string(value) ||
-	    strlen(json_string_value(value)) != json_string_length(value))
+	if (!is_text(value))
 		return wrong_type(c, name, "a string without NUL");
 	*ret = json_string_value(value);
 	return 0;
@@ -94,8 +100,9 @@ int call_get_labels(struct call *c, struct label **ret, size_t *ret_n)
 	if (!*ret)
 		return err_oom(&c->err);
 	json_object_foreach (labels, key, value) {
-		if (!json_is_string(value)) {
+		if (!is_text(value)) {
 			freep(ret);
+			*ret_n = 0;
 			return wrong_type(c, "labels", "an object of strings");
 		}
 		(*ret)[(*ret_n)++] = (struct label){
@@ -121,7 +128,10 @@ int call_get_target(struct call *c, struct target *ret)
 	volume = json_object_get(target, "volume");
 	path = json_object_get(target, "path");
 	device = json_object_get(target, "device");
-	if (json_is_string(volume)) {
+	if (volume && !json_is_null(volume)) {
+		if (!is_text(volume))
+			return wrong_type(c, "target.volume",
+					  "a string without NUL");
 		ret->volume = json_string_value(volume);
 		return volume_name_check(ret->volume, &c->err);
 	}
@@ -132,7 +142,8 @@ int call_get_target(struct call *c, struct target *ret)
 	{
 		_cleanup_buf_ struct buf b = BUF_INIT;
 
-		if (unescape_bytes(&b, json_string_value(path)) < 0 ||
+		if (!is_text(path) ||
+		    unescape_bytes(&b, json_string_value(path)) < 0 ||
 		    !buf_str(&b) || b.data[0] != '/')
 			return wrong_type(c, "target.path", "an absolute path");
 		ret->path = strdup((char *)b.data);
