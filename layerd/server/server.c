@@ -20,6 +20,8 @@
 #include <time.h>
 
 #define PROGRESS_EVERY_MS 100
+/* So long a client may take to read its replies when the daemon ends. */
+#define STOP_GRACE_S 5
 #define PREFIX "io.layerd."
 
 static const struct {
@@ -66,6 +68,14 @@ static int64_t now_ms(void)
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+/* Whether there is room for a short message. */
+static bool is_writable(const struct varlink *v)
+{
+	struct pollfd p = {.fd = varlink_fd(v), .events = POLLOUT};
+
+	return poll(&p, 1, 0) > 0;
+}
+
 static int send_progress(const char *stage, uint64_t done, uint64_t total,
 			 uint64_t files, void *ctx)
 {
@@ -75,6 +85,9 @@ static int send_progress(const char *stage, uint64_t done, uint64_t total,
 	if (!c->more || now - c->reported_ms < PROGRESS_EVERY_MS)
 		return 0;
 	c->reported_ms = now;
+	/* A client that was suspended does not hold up the work. */
+	if (!is_writable(c->connection))
+		return 0;
 	return call_send_more(
 		c, json_pack("{s:{s:s, s:I, s:I, s:I}}", "progress", "stage",
 			     stage, "done", (json_int_t)done, "total",
@@ -319,12 +332,22 @@ static void accept_one(struct server *s)
 		start_connection(s, fd);
 }
 
-/* Ends the waiting for further calls; calls at hand end by themselves. */
+/* Ends the waiting for further calls; calls at hand end by themselves, but for
+ * those whose client does not read. */
 static void stop_connections(struct server *s)
 {
+	struct timespec until;
+	int r = 0;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += STOP_GRACE_S;
 	pthread_mutex_lock(&s->lock);
 	for (struct connection *c = s->connections; c; c = c->next)
 		(void)shutdown(c->fd, SHUT_RD);
+	while (s->n && r == 0)
+		r = pthread_cond_timedwait(&s->ended, &s->lock, &until);
+	for (struct connection *c = s->connections; c; c = c->next)
+		(void)shutdown(c->fd, SHUT_RDWR);
 	while (s->n)
 		pthread_cond_wait(&s->ended, &s->lock);
 	pthread_mutex_unlock(&s->lock);
