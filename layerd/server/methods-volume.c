@@ -61,18 +61,12 @@ int method_new(struct call *c)
 
 	if (r == 0)
 		r = call_get_string(c, "from", &from);
+	if (r == 0 && from)
+		return import_directory(c, name);
 	if (r == 0)
 		r = volume_create(c->host, name, &c->err);
 	if (r < 0)
 		return r;
-	if (from) {
-		r = import_directory(c, name);
-		/* A name without the contents that were asked for would only
-		 * stand in the way of the next attempt. */
-		if (r < 0)
-			(void)volume_remove_empty(c->host, name, NULL);
-		return r;
-	}
 	c->reply = json_pack("{s:s}", "volume", name);
 	return c->reply ? 0 : err_oom(&c->err);
 }

@@ -378,12 +378,25 @@ static int update_session(struct seal *s, const struct version *v)
 	return fault_point("publish.session");
 }
 
+static int advance(struct seal *s, struct volume *record,
+		   const struct version *v)
+{
+	int r = volume_advance(s->host, record, &v->digest, s->session->id,
+			       s->session->epoch, s->err);
+
+	if (r == 0)
+		r = update_session(s, v);
+	if (r == 0)
+		r = catalog_add_version(s->host->catalog, &v->digest,
+					record->name, record->sequence, s->err);
+	return r == 0 ? fault_point("publish.catalog") : r;
+}
+
 static int publish(struct seal *s, struct volume *record,
 		   const struct version_layer *below, size_t n,
 		   struct seal_result *ret)
 {
 	_cleanup_(version_freep) struct version *v = NULL;
-	struct session *session = s->session;
 	int r = version_new(&v);
 
 	if (r < 0)
@@ -397,16 +410,9 @@ static int publish(struct seal *s, struct volume *record,
 	if (r == 0)
 		r = version_store(s->host, v, s->err);
 	if (r == 0)
-		r = volume_advance(s->host, record, &v->digest,
-				   session ? session->id : NULL,
-				   session ? session->epoch : 0, s->err);
-	if (r == 0 && session)
-		r = update_session(s, v);
-	if (r == 0)
-		r = catalog_add_version(s->host->catalog, &v->digest,
-					record->name, record->sequence, s->err);
-	if (r == 0)
-		r = fault_point("publish.catalog");
+		r = s->session ? advance(s, record, v)
+			       : volume_fork(s->host, &v->digest, record->name,
+					     s->err);
 	if (r < 0)
 		return r;
 	ret->version = TAKE_PTR(v);
@@ -475,7 +481,8 @@ int seal_directory(struct host *h, const char *name, int dir_fd,
 		   const struct seal_options *options, struct seal_result *ret,
 		   struct err *err)
 {
-	_cleanup_(volume_freep) struct volume *record = NULL;
+	/* The volume appears with its first version, or not at all. */
+	struct volume record = {.name = (char *)name};
 	struct seal s = {.host = h,
 			 .options = options,
 			 .merged_fd = -1,
@@ -490,10 +497,10 @@ int seal_directory(struct host *h, const char *name, int dir_fd,
 				 "import");
 	r = check_options(options, err);
 	if (r == 0)
-		r = volume_load(h, name, &record, err);
+		r = volume_check_new(h, name, err);
 	if (r == 0)
 		r = seal_tree(&s);
 	if (r == 0)
-		r = publish(&s, record, NULL, 0, ret);
+		r = publish(&s, &record, NULL, 0, ret);
 	return finish(&s, r);
 }

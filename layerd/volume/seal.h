@@ -33,8 +33,8 @@ int seal_session(struct host *h, struct session *s,
 		 const struct seal_options *options, struct seal_result *ret,
 		 struct err *err);
 
-/* Makes the first version of the empty volume name from the directory dir_fd.
- */
+/* Makes the volume name, with the directory dir_fd as its first version.
+ * -EEXIST. */
 int seal_directory(struct host *h, const char *name, int dir_fd,
 		   const struct seal_options *options, struct seal_result *ret,
 		   struct err *err);

@@ -114,20 +114,6 @@ int volume_load(struct host *h, const char *name, struct volume **ret,
 	return 0;
 }
 
-int volume_remove_empty(struct host *h, const char *name, struct err *err)
-{
-	_cleanup_(volume_freep) struct volume *v = NULL;
-	char key[STORE_KEY_MAX];
-	int r = volume_load(h, name, &v, err);
-
-	if (r < 0)
-		return r;
-	if (v->has_head || v->lease_session)
-		return err_set(err, EBUSY, "volume %s is not empty or in use",
-			       name);
-	return store_remove(h->store, store_key_head(key, name), err);
-}
-
 int volume_save(struct host *h, struct volume *v, struct err *err)
 {
 	_cleanup_buf_ struct buf b = BUF_INIT;
@@ -310,10 +296,8 @@ int volume_advance(struct host *h, struct volume *v,
 	return r == 0 ? fault_point("publish.head") : r;
 }
 
-int volume_fork(struct host *h, const struct digest *version, const char *name,
-		struct err *err)
+int volume_check_new(struct host *h, const char *name, struct err *err)
 {
-	_cleanup_(volume_freep) struct volume *v = NULL;
 	_cleanup_(volume_freep) struct volume *other = NULL;
 	struct err problem = ERR_INIT;
 	int r = volume_name_check(name, err);
@@ -321,12 +305,24 @@ int volume_fork(struct host *h, const struct digest *version, const char *name,
 	if (r < 0)
 		return r;
 	r = volume_load(h, name, &other, &problem);
-	if (r != -ENOENT)
-		return r < 0 ? r
-			     : err_set(err, EEXIST,
-				       "there is a volume %s already; choose "
-				       "another name for the fork",
-				       name);
+	if (r == -ENOENT)
+		return 0;
+	if (r < 0)
+		return err_set(err, r, "%s", problem.text);
+	return err_set(err, EEXIST,
+		       "there is a volume %s already; choose another name, or "
+		       "mount it with \"layerctl mount %s\"",
+		       name, name);
+}
+
+int volume_fork(struct host *h, const struct digest *version, const char *name,
+		struct err *err)
+{
+	_cleanup_(volume_freep) struct volume *v = NULL;
+	int r = volume_check_new(h, name, err);
+
+	if (r < 0)
+		return r;
 	v = volume_new(name);
 	if (!v)
 		return err_oom(err);

@@ -47,8 +47,8 @@ void volume_freep(struct volume **v);
 /* Creates an empty volume. -EEXIST, -EINVAL for a bad name. */
 int volume_create(struct host *h, const char *name, struct err *err);
 
-/* Removes a volume that has no version and no writer; -EBUSY for others. */
-int volume_remove_empty(struct host *h, const char *name, struct err *err);
+/* Whether a volume of that name could be made: -EEXIST, -EINVAL. */
+int volume_check_new(struct host *h, const char *name, struct err *err);
 
 /* Reads a volume's record. -ENOENT with a sentence. */
 int volume_load(struct host *h, const char *name, struct volume **ret,
