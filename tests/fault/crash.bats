@@ -1,0 +1,387 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+#
+# The daemon is killed at every step that each operation reaches. Afterwards
+# every version is the one it was, the head is the old or the new one, what was
+# not sealed is there, the repeated call succeeds, and nothing is left behind.
+
+load helper
+
+# The volume "base" with two versions, dumped to $T/base.1 and .2.
+make_base() {
+	mkdir -p "$T/src/dir/deep" "$T/src/gone"
+	seq 100000 >"$T/src/dir/numbers"
+	head -c 300000 /dev/urandom >"$T/src/dir/deep/random"
+	echo gone >"$T/src/gone/file"
+	echo old >"$T/src/file"
+	ln "$T/src/file" "$T/src/dir/link"
+	lc new base --from "$T/src" -m "as made"
+	dump "$T/src" >"$T/base.1"
+	lc mount base "$T/m"
+	echo second >>"$T/m/file"
+	dump "$T/m" >"$T/base.2"
+	lc finalize base -m "the second"
+}
+
+# The volume "many" with as many layers as a version can have.
+make_many() {
+	local i
+
+	lc new many
+	lc mount many "$T/m"
+	for i in {1..32}; do
+		echo "$i" >"$T/m/$i"
+		lc commit many -m "$i"
+	done
+	dump "$T/m" >"$T/many"
+	lc finalize many
+}
+
+# Everything that a seal has to tell apart from what is below.
+change() {
+	echo "$V" >"$1/file"
+	# As many bytes as make one chunk, so that the steps stay as many.
+	head -c 65536 /dev/urandom >"$1/new"
+	mkdir "$1/made" && echo "$V" >"$1/made/file"
+	ln "$1/made/file" "$1/made/again"
+	[ ! -e "$1/gone" ] || rm -r "$1/gone"
+	[ ! -e "$1/dir" ] || mv "$1/dir" "$1/moved"
+	setfattr -n user.volume -v "$V" "$1/made"
+}
+
+prepare_on() {
+	lc fork "$1" "$V"
+	lc mount "$V" "$T/m"
+	change "$T/m"
+	dump "$T/m" >"$T/new"
+}
+
+# The head is the version that $1 is the tree of, or one that was sealed later.
+check_head() {
+	local sequence
+
+	sequence=$(head_sequence "$V")
+	[ "$sequence" = 1 ] || [ "$sequence" = 2 ]
+	is_version "$1" "$V@1"
+	[ "$sequence" = 1 ] || is_version "$T/new" "$V@2"
+}
+
+# The session has what was not sealed, and seals it with what comes later.
+check_session() {
+	is_mounted "$T/m" || lc mount "$V" "$T/m"
+	is_tree "$T/new" "$T/m"
+	echo later >"$T/m/later"
+	dump "$T/m" >"$T/later"
+	lc commit "$V" -m "once more"
+	is_version "$T/later" "$V"
+	verify_volume "$V"
+}
+
+check_usable() {
+	lc mount "$V" "$T/m"
+	echo usable >"$T/m/usable"
+	lc finalize "$V"
+	no_garbage
+}
+
+prepare_commit() {
+	prepare_on base@2
+}
+
+run_commit() {
+	lc commit "$V" -m "the new one"
+}
+
+check_commit() {
+	check_head "$T/base.2"
+	check_session
+	lc finalize "$V"
+	check_usable
+}
+
+prepare_finalize() {
+	prepare_on base@2
+}
+
+run_finalize() {
+	lc finalize "$V" -m "the new one"
+}
+
+check_finalize() {
+	check_head "$T/base.2"
+	if has_session "$V"; then
+		is_mounted "$T/m" || lc mount "$V" "$T/m"
+		is_tree "$T/new" "$T/m"
+		run_finalize
+	fi
+	not_mounted "$T/m"
+	is_version "$T/new" "$V"
+	verify_volume "$V"
+	check_usable
+}
+
+prepare_squash() {
+	prepare_on many
+}
+
+run_squash() {
+	run_commit
+}
+
+check_squash() {
+	check_head "$T/many"
+	check_session
+	[ "$(lc show "$V" --json | jq '.version.layers | length')" -lt 32 ]
+	lc finalize "$V"
+	check_usable
+}
+
+prepare_new() {
+	rm -rf "$T/tree" && mkdir "$T/tree"
+	change "$T/tree"
+}
+
+run_new() {
+	lc new "$V" --from "$T/tree" -m "the first"
+}
+
+check_new() {
+	lc show "$V" >/dev/null 2>&1 || run_new
+	dump "$T/tree" >"$T/new"
+	is_version "$T/new" "$V"
+	verify_volume "$V"
+	check_usable
+}
+
+prepare_empty() {
+	:
+}
+
+run_empty() {
+	lc new "$V"
+}
+
+check_empty() {
+	lc ls | grep -qx "$V" || run_empty
+	check_usable
+}
+
+prepare_fork() {
+	:
+}
+
+run_fork() {
+	lc fork base@2 "$V"
+}
+
+check_fork() {
+	lc show "$V" >/dev/null 2>&1 || run_fork
+	is_version "$T/base.2" "$V"
+	check_usable
+}
+
+prepare_mount() {
+	lc fork base@2 "$V"
+}
+
+run_mount() {
+	lc mount "$V" "$T/m"
+}
+
+check_mount() {
+	is_mounted "$T/m" || run_mount
+	is_tree "$T/base.2" "$T/m"
+	change "$T/m"
+	dump "$T/m" >"$T/new"
+	check_session
+	lc unmount "$V" --discard
+	check_usable
+}
+
+prepare_discard() {
+	prepare_on base@2
+}
+
+run_discard() {
+	lc unmount "$V" --discard
+}
+
+check_discard() {
+	! has_session "$V" || run_discard
+	not_mounted "$T/m"
+	[ "$(head_sequence "$V")" = 1 ]
+	is_version "$T/base.2" "$V"
+	check_usable
+}
+
+prepare_fetch() {
+	:
+}
+
+while_down_fetch() {
+	find "$T/state/cache" -mindepth 1 -delete
+}
+
+run_fetch() {
+	lc mount base@2 "$T/m2"
+}
+
+check_fetch() {
+	is_mounted "$T/m2" || run_fetch
+	is_tree "$T/base.2" "$T/m2"
+	lc unmount "$T/m2"
+	is_version "$T/base.1" base@1
+	no_garbage
+}
+
+prepare_start() {
+	:
+}
+
+while_down_start() {
+	rm -f "$T"/state/catalog.db*
+}
+
+run_start() {
+	:
+}
+
+check_start() {
+	local digest
+
+	digest=$(lc show base@1 --json | jq -r .version.digest)
+	lc show "${digest:0:20}"
+	is_version "$T/base.1" base@1
+	[ "$(lc status --json | jq .chunks)" -gt 0 ]
+}
+
+while_down() {
+	daemon_stop
+	if [ "$(type -t "while_down_$1")" = function ]; then
+		"while_down_$1"
+	fi
+}
+
+first_and_last() {
+	awk '{
+		if (++n[$1] == 1)
+			print $1 ":1"
+	} END {
+		for (i in n)
+			if (n[i] > 1)
+				print i ":" n[i]
+	}'
+}
+
+# Writes the steps that an operation reaches to $T/list, each as NAME:N for its
+# Nth time. Of "commit" all; of others the first and the last time of each name,
+# and not those of writing any object or file where they have their own around.
+# The first time does not count: what it stores, later ones find there.
+list_steps() {
+	local round
+
+	for round in 1 2; do
+		V=$1-all$round
+		rm -f "$T/steps"
+		"prepare_$1"
+		while_down "$1"
+		daemon_start LAYERD_FAULT_LOG="$T/steps"
+		"run_$1"
+		daemon_stop
+		daemon_start
+		"check_$1"
+	done
+	cat "$T/steps" >>"$BATS_FILE_TMPDIR/reached"
+	case $1 in
+	commit)
+		awk '{ print $1 ":" ++n[$1] }' "$T/steps"
+		;;
+	finalize | squash | new | discard)
+		grep -vE '^(store-|file\.)' "$T/steps" | first_and_last
+		;;
+	*)
+		first_and_last <"$T/steps"
+		;;
+	esac >"$T/list"
+	rm "$T/steps"
+	[ -s "$T/list" ]
+}
+
+# By SIGKILL, that is 137.
+killed() {
+	local status=0
+
+	"$@" || status=$?
+	[ "$status" = 137 ]
+}
+
+kill_at() {
+	"prepare_$1"
+	while_down "$1"
+	if daemon_start LAYERD_FAULT="$2"; then
+		"run_$1" >"$T/output" 2>&1 || :
+	fi
+	killed daemon_wait
+	daemon_start
+	"check_$1"
+}
+
+kill_everywhere() {
+	local step n=0
+
+	daemon_start
+	make_base
+	[ "$1" != squash ] || make_many
+	no_garbage
+	list_steps "$1"
+	while read -r step; do
+		echo "$1 is killed at $step"
+		V=$1-$((++n))
+		kill_at "$1" "$step"
+	done <"$T/list"
+	daemon_stop
+}
+
+@test "commit loses nothing when it is killed at any step" {
+	kill_everywhere commit
+}
+
+@test "finalize loses nothing when it is killed at any step" {
+	kill_everywhere finalize
+}
+
+@test "the commit that squashes loses nothing when it is killed at any step" {
+	kill_everywhere squash
+}
+
+@test "new --from loses nothing when it is killed at any step" {
+	kill_everywhere new
+}
+
+@test "new makes a volume or none when it is killed at any step" {
+	kill_everywhere empty
+}
+
+@test "fork loses nothing when it is killed at any step" {
+	kill_everywhere fork
+}
+
+@test "mount loses nothing when it is killed at any step" {
+	kill_everywhere mount
+}
+
+@test "unmount --discard is done or not when it is killed at any step" {
+	kill_everywhere discard
+}
+
+@test "fetching layers can be killed at any step" {
+	kill_everywhere fetch
+}
+
+@test "starting without a catalog can be killed at any step" {
+	kill_everywhere start
+}
+
+@test "every fault point in the source is one of those steps" {
+	diff <(steps_in_source) <(LC_ALL=C sort -u "$BATS_FILE_TMPDIR/reached")
+}
