@@ -16,10 +16,10 @@
 #include <linux/mount.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/sysmacros.h>
 #include <sys/wait.h>
 
 /* What the kernel wrote about the last failure, e.g. "overlay: ...". */
@@ -91,16 +91,32 @@ static void set_parameter(const char *name, unsigned int value)
 		return;
 }
 
-/* A file-backed EROFS mount reads ahead 128 KiB until it is told otherwise. */
+/* FS_IOC_GETFSSYSFSPATH of <linux/fs.h>, since 6.9. */
+struct sysfs_path {
+	uint8_t size;
+	uint8_t name[128];
+};
+#define GET_SYSFS_PATH _IOR(0x15, 1, struct sysfs_path)
+
+/*
+ * A file-backed EROFS mount reads ahead 128 KiB until it is told otherwise. Its
+ * device number is anonymous and not that of its entry in /sys/class/bdi, whose
+ * name is that of its directory in /sys/fs/erofs.
+ */
 static void raise_read_ahead(const char *path)
 {
-	char name[96];
-	struct stat st;
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct sysfs_path found = {0};
+	char name[192];
+	const char *last;
 
-	if (stat(path, &st) < 0)
+	if (fd < 0 || ioctl(fd, GET_SYSFS_PATH, &found) < 0)
 		return;
-	snprintf(name, sizeof(name), "/sys/class/bdi/%u:%u/read_ahead_kb",
-		 major(st.st_dev), minor(st.st_dev));
+	found.name[sizeof(found.name) - 1] = 0;
+	last = strrchr((char *)found.name, '/');
+	if (!last)
+		return;
+	snprintf(name, sizeof(name), "/sys/class/bdi%s/read_ahead_kb", last);
 	set_parameter(name, MOUNT_READ_AHEAD_KB);
 }
 
