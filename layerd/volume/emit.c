@@ -102,12 +102,11 @@ static int emit_vanished(struct emit *e, const struct object *o)
 
 /*
  * Finds the first name of a linked file. *ret is NULL when this is it, and it
- * is remembered. The merged inode number is the same for all names.
+ * is remembered. The merged inode is the same for all names.
  */
 static int first_name(struct emit *e, const struct object *o,
 		      const struct stat *st, const char **ret)
 {
-	uint64_t inode = st->st_ino;
 	uint32_t index;
 	struct stat seen;
 	size_t *offsets;
@@ -119,9 +118,9 @@ static int first_name(struct emit *e, const struct object *o,
 		if (dir < 0 ||
 		    fstatat(dir, o->name, &seen, AT_SYMLINK_NOFOLLOW) < 0)
 			return -EAGAIN;
-		inode = seen.st_ino;
+		st = &seen;
 	}
-	if (inode_set_add(&e->inodes, inode, &index) < 0)
+	if (inode_set_add(&e->inodes, st, &index) < 0)
 		return err_oom(e->err);
 	if (index < e->n_first) {
 		*ret = (char *)e->first.data + e->first_offsets[index];
@@ -470,7 +469,7 @@ static int emit_extra(struct emit *e, const struct link_name *extra)
 	return emit_object(e, &o);
 }
 
-/* Merged inode numbers of the linked files that go into the layer. */
+/* Merged inodes of the linked files that go into the layer. */
 static int collect_wanted(struct emit *e, struct inode_set *wanted)
 {
 	const struct changes *c = e->q->changes;
@@ -487,7 +486,7 @@ static int collect_wanted(struct emit *e, struct inode_set *wanted)
 		if (dir < 0 || fstatat(dir, change_name(c, i), &st,
 				       AT_SYMLINK_NOFOLLOW) < 0)
 			continue;
-		if (inode_set_add(wanted, st.st_ino, &index) < 0)
+		if (inode_set_add(wanted, &st, &index) < 0)
 			return err_oom(e->err);
 	}
 	return 0;

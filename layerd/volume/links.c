@@ -12,7 +12,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <sys/stat.h>
 
 void inode_set_release(struct inode_set *s)
 {
@@ -23,22 +22,24 @@ void inode_set_release(struct inode_set *s)
 
 static bool equal_inode(const void *key, uint32_t index, void *ctx)
 {
+	const struct stat *st = key;
 	const struct inode_set *s = ctx;
 
-	return *(const uint64_t *)key == s->items[index];
+	return s->items[index].number == st->st_ino &&
+	       s->items[index].device == st->st_dev;
 }
 
-uint32_t inode_set_find(const struct inode_set *s, uint64_t inode)
+uint32_t inode_set_find(const struct inode_set *s, const struct stat *st)
 {
-	return table_find(&s->table, table_hash_int(inode), &inode, equal_inode,
-			  (void *)s);
+	return table_find(&s->table, table_hash_int(st->st_ino), st,
+			  equal_inode, (void *)s);
 }
 
-int inode_set_add(struct inode_set *s, uint64_t inode, uint32_t *ret)
+int inode_set_add(struct inode_set *s, const struct stat *st, uint32_t *ret)
 {
-	uint64_t *items;
+	struct inode *items;
 
-	*ret = inode_set_find(s, inode);
+	*ret = inode_set_find(s, st);
 	if (*ret != TABLE_NONE)
 		return 0;
 	if (s->n == s->alloc) {
@@ -50,9 +51,11 @@ int inode_set_add(struct inode_set *s, uint64_t inode, uint32_t *ret)
 		s->items = items;
 		s->alloc = n;
 	}
-	if (table_add(&s->table, table_hash_int(inode), (uint32_t)s->n) < 0)
+	if (table_add(&s->table, table_hash_int(st->st_ino), (uint32_t)s->n) <
+	    0)
 		return -ENOMEM;
-	s->items[s->n] = inode;
+	s->items[s->n] =
+		(struct inode){.device = st->st_dev, .number = st->st_ino};
 	*ret = (uint32_t)s->n++;
 	return 0;
 }
@@ -190,7 +193,7 @@ static int consider(struct find *f, const char *path)
 		    0 ||
 	    S_ISDIR(st.st_mode))
 		return 0;
-	if (inode_set_find(f->wanted, st.st_ino) == TABLE_NONE &&
+	if (inode_set_find(f->wanted, &st) == TABLE_NONE &&
 	    !changed_since(&st, f->since_ns))
 		return 0;
 	for (const char *p = strchr(path, '/'); p && r == 0;

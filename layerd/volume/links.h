@@ -13,18 +13,22 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
-/* A set of inode numbers of the merged mount. */
+/* A set of inodes, told apart by file system and number: a directory that is
+ * taken over may hold several file systems. */
 struct inode_set {
-	uint64_t *items;
+	struct inode {
+		uint64_t device, number;
+	} * items;
 	size_t n, alloc;
 	struct table table;
 };
 
 void inode_set_release(struct inode_set *s);
-/* The index of the inode, added if it was not there; -ENOMEM. */
-int inode_set_add(struct inode_set *s, uint64_t inode, uint32_t *ret);
-uint32_t inode_set_find(const struct inode_set *s, uint64_t inode);
+/* The index of st's inode, added if it was not there; -ENOMEM. */
+int inode_set_add(struct inode_set *s, const struct stat *st, uint32_t *ret);
+uint32_t inode_set_find(const struct inode_set *s, const struct stat *st);
 
 /* Names in layer order; directories above them are among them. */
 struct link_names {

@@ -10,27 +10,51 @@
 #include <limits.h>
 #include <sys/mman.h>
 
+static struct stat inode(uint64_t device, uint64_t number)
+{
+	return (struct stat){.st_dev = device, .st_ino = number};
+}
+
 static void test_set_finds_what_was_added_and_nothing_else(void **state)
 {
+	struct stat other = inode(1, 1);
 	struct inode_set s = {0};
 	uint32_t index;
 
 	(void)state;
-	assert_int_equal(inode_set_find(&s, 1), TABLE_NONE);
+	assert_int_equal(inode_set_find(&s, &other), TABLE_NONE);
 	for (uint64_t i = 0; i < 5000; i++) {
-		assert_int_equal(inode_set_add(&s, i * i << 20, &index), 0);
+		struct stat st = inode(1, i * i << 20);
+
+		assert_int_equal(inode_set_add(&s, &st, &index), 0);
 		assert_int_equal(index, i);
 	}
 	for (uint64_t i = 0; i < 5000; i++) {
-		assert_int_equal(inode_set_add(&s, i * i << 20, &index), 0);
+		struct stat st = inode(1, i * i << 20);
+
+		assert_int_equal(inode_set_add(&s, &st, &index), 0);
 		assert_int_equal(index, i);
-		assert_int_equal(inode_set_find(&s, i * i << 20), i);
+		assert_int_equal(inode_set_find(&s, &st), i);
 	}
 	assert_int_equal(s.n, 5000);
-	assert_int_equal(inode_set_find(&s, 1), TABLE_NONE);
-	assert_int_equal(inode_set_find(&s, UINT64_MAX), TABLE_NONE);
+	assert_int_equal(inode_set_find(&s, &other), TABLE_NONE);
 	inode_set_release(&s);
-	assert_int_equal(inode_set_find(&s, 0), TABLE_NONE);
+	other = inode(1, 0);
+	assert_int_equal(inode_set_find(&s, &other), TABLE_NONE);
+}
+
+static void test_set_tells_file_systems_apart(void **state)
+{
+	struct stat one = inode(1, 12), two = inode(2, 12);
+	struct inode_set s = {0};
+	uint32_t index;
+
+	(void)state;
+	assert_int_equal(inode_set_add(&s, &one, &index), 0);
+	assert_int_equal(inode_set_find(&s, &two), TABLE_NONE);
+	assert_int_equal(inode_set_add(&s, &two, &index), 0);
+	assert_int_equal(index, 1);
+	inode_set_release(&s);
 }
 
 /* An index with files "target" and hard links, in pairs of names. */
@@ -88,7 +112,7 @@ static void want(struct fixture *f, struct inode_set *s, const char *path)
 	uint32_t index;
 
 	assert_int_equal(fstatat(f->host->state_fd, path, &st, 0), 0);
-	assert_int_equal(inode_set_add(s, st.st_ino, &index), 0);
+	assert_int_equal(inode_set_add(s, &st, &index), 0);
 }
 
 /* names: what must be found, directories with a slash at the end. */
@@ -317,6 +341,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 			test_set_finds_what_was_added_and_nothing_else),
+		cmocka_unit_test(test_set_tells_file_systems_apart),
 		T(test_all_names_of_wanted_files_are_found_once),
 		T(test_names_of_other_files_by_now_are_left_out),
 		T(test_directory_that_became_a_link_hides_its_names),
