@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 struct janitor;
+struct session;
 
 struct call {
 	struct host *host;
@@ -24,6 +25,9 @@ struct call {
 
 	json_t *reply; /* parameters of the reply; owned */
 	int reply_fd;  /* goes along with it; owned */
+	/* A locked session whose mount the reply hands out; owned. It stays
+	 * locked until the caller had the time to attach it. */
+	struct session *held;
 	struct progress progress;
 	int64_t reported_ms;
 	struct err err;

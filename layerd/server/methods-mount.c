@@ -127,6 +127,7 @@ static int mount_session(struct call *c, const char *volume, const char *path)
 			    : json_string(volume),
 		"version", s->has_base ? encode_digest(&s->base) : json_null(),
 		"session", s->id, "readonly", 0, "resumed", (int)resumed);
+	c->held = TAKE_PTR(s);
 	return c->reply ? 0 : err_oom(&c->err);
 }
 

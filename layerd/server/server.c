@@ -13,6 +13,7 @@
 #include "util/cleanup.h"
 #include "util/escape.h"
 #include "util/log.h"
+#include "volume/session.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -157,9 +158,10 @@ static method_fn find_method(const char *name)
 	return NULL;
 }
 
-/* Runs a method; *ret_fd goes along with the reply. */
+/* Runs a method; *ret_fd goes along with the reply, *ret_held see call.h. */
 static json_t *run_method(struct connection *connection, method_fn fn,
-			  const struct varlink_call *call, int fd, int *ret_fd)
+			  const struct varlink_call *call, int fd, int *ret_fd,
+			  struct session **ret_held)
 {
 	_cleanup_(json_decrefp) json_t *empty = json_object();
 	struct server *s = connection->server;
@@ -188,16 +190,32 @@ static json_t *run_method(struct connection *connection, method_fn fn,
 	}
 	if (r == 0) {
 		*ret_fd = c.reply_fd;
+		*ret_held = c.held;
 		return varlink_make_reply(c.reply, false);
 	}
+	session_free(c.held);
 	closep(&c.reply_fd);
 	json_decref(c.reply);
 	message = make_error(r, &c.err);
 	return message;
 }
 
+/*
+ * Between the reply that hands out a mount and its attachment nothing tells
+ * that the session has a writer. The caller has attached it, or never will,
+ * once it speaks again or hangs up.
+ */
+static void wait_for_attachment(const struct connection *c)
+{
+	struct pollfd p = {.fd = c->fd, .events = POLLIN};
+
+	while (poll(&p, 1, SERVER_ATTACH_MS) < 0 && errno == EINTR)
+		;
+}
+
 static int serve_call(struct connection *c, json_t *message, int fd)
 {
+	_cleanup_(session_freep) struct session *held = NULL;
 	_cleanup_(json_decrefp) json_t *reply = NULL;
 	_cleanup_close_ int reply_fd = -1;
 	struct varlink_call call;
@@ -209,7 +227,7 @@ static int serve_call(struct connection *c, json_t *message, int fd)
 		return r;
 	fn = find_method(call.method);
 	if (fn)
-		reply = run_method(c, fn, &call, fd, &reply_fd);
+		reply = run_method(c, fn, &call, fd, &reply_fd, &held);
 	else if (strncmp(call.method, "org.varlink.service.", 20) == 0)
 		reply = service_call(&call);
 	else
@@ -218,7 +236,12 @@ static int serve_call(struct connection *c, json_t *message, int fd)
 		return -ENOMEM;
 	if (call.oneway)
 		return 0;
-	return varlink_send(c->varlink, reply, &reply_fd, reply_fd >= 0);
+	r = varlink_send(c->varlink, reply, &reply_fd, reply_fd >= 0);
+	if (r == 0 && held) {
+		closep(&reply_fd);
+		wait_for_attachment(c);
+	}
+	return r;
 }
 
 static void remove_connection(struct connection *c)

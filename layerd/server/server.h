@@ -14,6 +14,8 @@
 #define SERVER_CONNECTIONS_MAX 128
 /* A connection without a call for this long is closed. */
 #define SERVER_IDLE_MS 300000
+/* So long other calls wait for a client to attach the mount it was given. */
+#define SERVER_ATTACH_MS 10000
 
 struct server;
 

@@ -200,10 +200,19 @@ make_tree() {
 
 # Dumps in two files are the same.
 same_dump() {
-	cmp -s "$1" "$2" && return
-	diff -U0 "$1" "$2" | cut -c1-400 | head -40
-	echo "$(grep -c . "$1") lines in $1, $(grep -c . "$2") in $2"
+	local found
+	found=$(diff -U0 "$1" "$2") && return
+	head -40 <<<"$found" | cut -c1-400
+	echo "$(grep -c '^[-+][^-+]' <<<"$found") lines differ"
 	return 1
+}
+
+# bats goes on after "! command", whatever that answers.
+not() {
+	if "$@"; then
+		echo "did not fail: $*"
+		return 1
+	fi
 }
 
 # A command that fails with a status and says something. fails STATUS PATTERN
@@ -235,6 +244,17 @@ json_is() {
 		echo "$got instead of $want"
 		return 1
 	}
+}
+
+# Until a condition, as a string, holds.
+wait_for() {
+	local i
+	for ((i = 0; i < 300; i++)); do
+		eval "$1" 2>/dev/null && return
+		sleep 0.1
+	done
+	echo "never: $1"
+	return 1
 }
 
 layer_count() {
