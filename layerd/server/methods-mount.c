@@ -293,6 +293,22 @@ int unmount_session(struct call *c, struct session *s, const char *only,
 	return 0;
 }
 
+int refuse_users(struct call *c, struct session *s)
+{
+	_cleanup_buf_ struct buf users = BUF_INIT;
+	dev_t device;
+
+	if (session_device(c->host, s, &device) < 0 ||
+	    mount_users_describe(device, &users) == 0)
+		return 0;
+	return err_set(&c->err, EBUSY,
+		       "volume %s is unmounted but still in use by %s; end "
+		       "them, or use --lazy to go on without what they still "
+		       "write",
+		       s->volume,
+		       buf_str(&users) ? buf_str(&users) : "some process");
+}
+
 static bool is_attached(struct call *c, struct session *s,
 			const struct mount_place *place)
 {

@@ -63,6 +63,8 @@ static int finalize(struct call *c, struct session *s,
 	if (r < 0)
 		return r;
 	r = fault_point("finalize.unmounted");
+	if (r == 0 && !lazy)
+		r = refuse_users(c, s);
 	if (r == 0)
 		r = seal_session(c->host, s, options, &result, &c->err);
 	if (r < 0) {

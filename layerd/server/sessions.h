@@ -20,6 +20,9 @@ int find_target_session(struct call *c, const struct target *t,
 int unmount_session(struct call *c, struct session *s, const char *only,
 		    bool lazy, struct mount_places *ret);
 
+/* Whoever keeps a file of a detached mount open can still write: -EBUSY. */
+int refuse_users(struct call *c, struct session *s);
+
 /* Attaches a session's mount again where it was. */
 int reattach_session(struct call *c, struct session *s,
 		     const struct mount_places *places);

@@ -56,6 +56,20 @@ places() {
 	kill "$other"
 }
 
+@test "a finalize leaves nobody writing to a mount that is gone" {
+	layerctl new v
+	layerctl mount v m
+	exec 4>>m/f
+	umount --lazy m
+	fails 5 'still in use' layerctl finalize v
+	echo late >&4
+	exec 4>&-
+	layerctl finalize v
+	layerctl mount --ro v m
+	[ "$(cat m/f)" = late ]
+	layerctl unmount m
+}
+
 # Calls Unmount for path $1 with the device of $2.
 call_unmount() {
 	python3 - "$T/run/layerd.sock" "$@" <<'PYTHON'
