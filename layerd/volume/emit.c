@@ -56,6 +56,9 @@ struct object {
 
 static int fail(struct emit *e, int code, const char *what, const char *path)
 {
+	/* Not the object's fault; the seal has a sentence for it. */
+	if (code == -ECANCELED)
+		return code;
 	if (code == -ENOMEM)
 		return err_oom(e->err);
 	return err_errno(e->err, code, "cannot %s \"%s\"", what,
