@@ -124,14 +124,17 @@ static int open_signals(void)
 }
 
 /*
- * Leaves the terminal and the caller's session. The parent waits for one byte
- * that says that the socket answers; *ret_fd is where it is written.
+ * Leaves the terminal, the caller's session and its open files, which may be in
+ * a mount that is to be unmounted one day. The parent waits for one byte that
+ * says that the socket answers; *ret_fd is where it is written.
  */
 static int daemonize(int *ret_fd)
 {
 	int fds[2];
 	pid_t pid;
 
+	if (close_range(STDERR_FILENO + 1, ~0U, 0) < 0)
+		return -errno;
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return -errno;
 	pid = fork();
