@@ -99,6 +99,13 @@ static int provide(struct pipeline *p, struct job *job,
 	return r < 0 ? err_oom(err) : 0;
 }
 
+/* An error without a sentence must end the others as well. */
+static void fail(struct pipeline *p, int r, struct err *err)
+{
+	err_errno(err, r, "the layer could not be written");
+	pipeline_fail(p, err);
+}
+
 static int work(struct pipeline *p, struct job *job, struct pack_codec *codec,
 		struct err *err)
 {
@@ -159,7 +166,7 @@ static void *worker_main(void *ctx)
 	}
 	pthread_mutex_unlock(&p->lock);
 	if (r < 0)
-		pipeline_fail(p, &err);
+		fail(p, r, &err);
 	return NULL;
 }
 
@@ -219,12 +226,10 @@ static void *closer_main(void *ctx)
 {
 	struct err err = ERR_INIT;
 	struct closer *c = ctx;
+	int r = finish_pack(c, &err);
 
-	if (finish_pack(c, &err) < 0) {
-		if (!err.code)
-			err_set(&err, EIO, "a pack could not be finished");
-		pipeline_fail(c->pipeline, &err);
-	}
+	if (r < 0)
+		fail(c->pipeline, r, &err);
 	c->upload = store_upload_free(c->upload);
 	c->hasher = hasher_free(c->hasher);
 	pack_toc_release(&c->toc);
@@ -351,7 +356,7 @@ static void *packer_main(void *ctx)
 	}
 	pthread_mutex_unlock(&p->lock);
 	if (r < 0)
-		pipeline_fail(p, &err);
+		fail(p, r, &err);
 	return NULL;
 }
 
