@@ -52,9 +52,12 @@ struct squash {
 	struct err *err;
 };
 
+/* A stack that stays longer than this would soon be squashed again. */
+#define KEEP_MAX (VERSION_LAYERS_MAX * 3 / 4)
+
 size_t squash_choose(const struct version_layer *layers, size_t n)
 {
-	uint64_t gathered = 0;
+	uint64_t gathered = 0, above = 0;
 	size_t keep = n;
 
 	while (keep > 0) {
@@ -65,6 +68,14 @@ size_t squash_choose(const struct version_layer *layers, size_t n)
 		gathered += size;
 		keep--;
 	}
+	if (keep < KEEP_MAX)
+		return keep;
+	/* Large layers leave no room: those that are large only compared with
+	 * the commits of today become one, and each layer that stays is more
+	 * than twice as large as all above it. */
+	for (size_t i = n; i-- > 0; above += layers[i].tar_size)
+		if (i < keep && layers[i].tar_size <= 2 * above)
+			keep = i;
 	return keep;
 }
 

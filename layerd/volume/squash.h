@@ -4,8 +4,10 @@
 /*
  * Keeps a version's stack of layers short: the small layers at its top become
  * one. Layers are joined from the top down as long as the next one is at most
- * twice as large as what was gathered, so each byte is rewritten at most once
- * for each doubling, and large bases stay as they are and stay shared.
+ * twice as large as what was gathered; when that leaves little room for what
+ * comes next, down to the lowest that is at most twice as large as all above
+ * it. So a byte is rewritten once, and again only when the layer it is in grows
+ * by half, and large bases stay as they are and stay shared.
  */
 
 #include "format/manifest.h"
