@@ -7,22 +7,6 @@
 
 load helper
 
-# The volume "base" with two versions, dumped to $T/base.1 and .2.
-make_base() {
-	mkdir -p "$T/src/dir/deep" "$T/src/gone"
-	seq 100000 >"$T/src/dir/numbers"
-	head -c 300000 /dev/urandom >"$T/src/dir/deep/random"
-	echo gone >"$T/src/gone/file"
-	echo old >"$T/src/file"
-	ln "$T/src/file" "$T/src/dir/link"
-	lc new base --from "$T/src" -m "as made"
-	dump "$T/src" >"$T/base.1"
-	lc mount base "$T/m"
-	echo second >>"$T/m/file"
-	dump "$T/m" >"$T/base.2"
-	lc finalize base -m "the second"
-}
-
 # The volume "many" with as many layers as a version can have.
 make_many() {
 	local i
@@ -37,25 +21,6 @@ make_many() {
 	lc finalize many
 }
 
-# Everything that a seal has to tell apart from what is below.
-change() {
-	echo "$V" >"$1/file"
-	# As many bytes as make one chunk, so that the steps stay as many.
-	head -c 65536 /dev/urandom >"$1/new"
-	mkdir "$1/made" && echo "$V" >"$1/made/file"
-	ln "$1/made/file" "$1/made/again"
-	[ ! -e "$1/gone" ] || rm -r "$1/gone"
-	[ ! -e "$1/dir" ] || mv "$1/dir" "$1/moved"
-	setfattr -n user.volume -v "$V" "$1/made"
-}
-
-prepare_on() {
-	lc fork "$1" "$V"
-	lc mount "$V" "$T/m"
-	change "$T/m"
-	dump "$T/m" >"$T/new"
-}
-
 # The head is the version that $1 is the tree of, or one that was sealed later.
 check_head() {
 	local sequence
@@ -64,17 +29,6 @@ check_head() {
 	[ "$sequence" = 1 ] || [ "$sequence" = 2 ]
 	is_version "$1" "$V@1"
 	[ "$sequence" = 1 ] || is_version "$T/new" "$V@2"
-}
-
-# The session has what was not sealed, and seals it with what comes later.
-check_session() {
-	is_mounted "$T/m" || lc mount "$V" "$T/m"
-	is_tree "$T/new" "$T/m"
-	echo later >"$T/m/later"
-	dump "$T/m" >"$T/later"
-	lc commit "$V" -m "once more"
-	is_version "$T/later" "$V"
-	verify_volume "$V"
 }
 
 check_usable() {
