@@ -29,6 +29,7 @@ enum change_flags {
 	CHANGE_OPAQUE = 1 << 2,
 	CHANGE_KNOWN = 1 << 3,	/* an earlier seal captured this name */
 	CHANGE_LINKED = 1 << 4, /* has several names */
+	CHANGE_GONE = 1 << 5,	/* a directory that vanished since the scan */
 };
 
 struct change {

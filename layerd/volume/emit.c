@@ -13,6 +13,7 @@
 #include "format/chunker.h"
 #include "util/cleanup.h"
 #include "util/fd.h"
+#include "volume/extra-names.h"
 #include "volume/links.h"
 #include "volume/scan.h"
 #include "volume/source.h"
@@ -98,9 +99,35 @@ static int emit_whiteout(struct emit *e, const char *path)
 	return layer_build_add(e->q->build, &entry, e->err);
 }
 
+/* Below an opaque or gone directory nothing of the layers below shows. */
+static bool hides_a_version(const struct emit *e, const struct object *o)
+{
+	if (o->flags & CHANGE_KNOWN)
+		return true;
+	return !o->merged && e->q->lower_has &&
+	       e->q->lower_has(o->path, e->q->lower_ctx);
+}
+
 static int emit_vanished(struct emit *e, const struct object *o)
 {
-	return o->flags & CHANGE_KNOWN ? emit_whiteout(e, o->path) : 0;
+	return hides_a_version(e, o) ? emit_whiteout(e, o->path) : 0;
+}
+
+static bool is_gone(int code)
+{
+	return code == -ENOENT || code == -ENOTDIR || code == -ELOOP;
+}
+
+/* Whether a directory above was written as gone, and all in it with it. */
+static bool is_below_gone(const struct emit *e, uint32_t item)
+{
+	const struct changes *c = e->q->changes;
+
+	for (uint32_t i = c->items[item].parent; i != CHANGE_NONE;
+	     i = c->items[i].parent)
+		if (c->items[i].flags & CHANGE_GONE)
+			return true;
+	return false;
 }
 
 /*
@@ -293,7 +320,7 @@ static int try_file(struct emit *e, const struct object *o, struct stat *st)
 		int dir = merged_directory(e, o);
 
 		other = dir < 0 ? dir : open_file(dir, o->name);
-		if (other == -ENOENT || other == -ENOTDIR || other == -ELOOP)
+		if (is_gone(other))
 			return -EAGAIN;
 		if (other < 0)
 			return fail(e, other, "open the data of", o->path);
@@ -398,7 +425,7 @@ static int emit_directory(struct emit *e, int fd, const char *path, bool upper,
 /* A directory that is gone now: see invariant 3. */
 static int emit_gone_directory(struct emit *e, uint32_t item)
 {
-	const struct change *change = &e->q->changes->items[item];
+	struct change *change = &e->q->changes->items[item];
 	struct object o = {.path = (char *)e->path.data,
 			   .name = change_name(e->q->changes, item),
 			   .item = item,
@@ -408,10 +435,14 @@ static int emit_gone_directory(struct emit *e, uint32_t item)
 
 	if (change->parent == CHANGE_NONE)
 		return -EAGAIN;
+	change->flags |= CHANGE_GONE;
 	o.dir_fd =
 		walker_open(o.merged ? &e->merged : &e->upper, change->parent);
 	if (o.dir_fd < 0)
-		return 0;
+		return is_gone(o.dir_fd)
+			       ? emit_vanished(e, &o)
+			       : fail(e, o.dir_fd, "open the directory of",
+				      o.path);
 	if (fstatat(o.dir_fd, o.name, &st, AT_SYMLINK_NOFOLLOW) == 0)
 		return S_ISDIR(st.st_mode) ? -EAGAIN : emit_object(e, &o);
 	return emit_vanished(e, &o);
@@ -429,12 +460,14 @@ static int emit_item(struct emit *e, uint32_t item)
 			   .flags = change->flags,
 			   .captured = change->captured};
 
+	if (is_below_gone(e, item))
+		return 0;
 	if (change->kind == CHANGE_WHITEOUT)
 		return emit_whiteout(e, o.path);
 	if (change->kind == CHANGE_DIRECTORY) {
 		int fd = walker_open(w, item);
 
-		if (fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP)
+		if (is_gone(fd))
 			return emit_gone_directory(e, item);
 		if (fd < 0)
 			return fail(e, fd, "open the directory", o.path);
@@ -443,8 +476,9 @@ static int emit_item(struct emit *e, uint32_t item)
 	}
 	e->files++;
 	o.dir_fd = walker_open(w, change->parent);
-	if (o.dir_fd == -ENOENT || o.dir_fd == -ENOTDIR || o.dir_fd == -ELOOP)
-		return 0;
+	/* The directory was written already, without this name now. */
+	if (is_gone(o.dir_fd))
+		return emit_vanished(e, &o);
 	if (o.dir_fd < 0)
 		return fail(e, o.dir_fd, "open the directory of", o.path);
 	return emit_object(e, &o);
@@ -462,7 +496,7 @@ static int emit_extra(struct emit *e, const struct link_name *extra)
 					   &o.name);
 
 	/* What is gone since it was found shows in the next scan. */
-	if (fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP)
+	if (is_gone(fd))
 		return 0;
 	if (fd < 0)
 		return fail(e, fd, "open", extra->path);
@@ -470,74 +504,6 @@ static int emit_extra(struct emit *e, const struct link_name *extra)
 		return emit_directory(e, fd, extra->path, false, false);
 	o.dir_fd = fd;
 	return emit_object(e, &o);
-}
-
-/* Merged inodes of the linked files that go into the layer. */
-static int collect_wanted(struct emit *e, struct inode_set *wanted)
-{
-	const struct changes *c = e->q->changes;
-
-	for (uint32_t i = 0; i < c->n; i++) {
-		uint32_t index;
-		struct stat st;
-		int dir;
-
-		if (!(c->items[i].flags & CHANGE_NEEDED) ||
-		    !(c->items[i].flags & CHANGE_LINKED))
-			continue;
-		dir = walker_open(&e->merged, c->items[i].parent);
-		if (dir < 0 || fstatat(dir, change_name(c, i), &st,
-				       AT_SYMLINK_NOFOLLOW) < 0)
-			continue;
-		if (inode_set_add(wanted, &st, &index) < 0)
-			return err_oom(e->err);
-	}
-	return 0;
-}
-
-/* Drops extra names that the change list has, and needs their items. */
-static int match_extras(struct emit *e)
-{
-	struct changes *c = e->q->changes;
-	size_t kept = 0, next = 0;
-
-	for (uint32_t i = 0; i < c->n && next < e->extra.n; i++) {
-		int order = 1;
-
-		if (change_path(c, i, &e->path) < 0)
-			return err_oom(e->err);
-		while (next < e->extra.n) {
-			struct link_name *l = &e->extra.items[next];
-
-			order = entry_path_compare(l->path,
-						   (char *)e->path.data);
-			if (order >= 0)
-				break;
-			e->extra.items[kept++] = *l;
-			next++;
-		}
-		if (order == 0) {
-			changes_need(c, i);
-			free(e->extra.items[next++].path);
-		}
-	}
-	while (next < e->extra.n)
-		e->extra.items[kept++] = e->extra.items[next++];
-	e->extra.n = kept;
-	return 0;
-}
-
-static int find_extras(struct emit *e)
-{
-	struct inode_set wanted = {0};
-	int r = collect_wanted(e, &wanted);
-
-	if (r == 0)
-		r = link_names_find(e->q->layers, e->q->n_layers,
-				    e->q->merged_fd, &wanted,
-				    e->q->links_since_ns, &e->extra, e->err);
-	inode_set_release(&wanted);
-	return r < 0 ? r : match_extras(e);
 }
 
 static int emit_all(struct emit *e)
@@ -582,7 +548,7 @@ int emit_changes(const struct emit_request *request, struct err *err)
 		return err_oom(err);
 	if (is_overlay(&e) && (request->changes->has_links ||
 			       request->links_since_ns != INT64_MAX))
-		r = find_extras(&e);
+		r = extra_names_find(request, &e.merged, &e.extra, err);
 	if (r == 0)
 		r = emit_all(&e);
 	walker_release(&e.upper);

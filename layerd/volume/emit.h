@@ -25,6 +25,9 @@ struct emit_request {
 	struct erofs_reader *const *layers;
 	size_t n_layers;
 	int64_t links_since_ns;
+	/* Whether those layers have an object at path; NULL: there are none. */
+	bool (*lower_has)(const char *path, void *ctx);
+	void *lower_ctx;
 };
 
 /* A file that changes this often while it is read fails the seal. */
