@@ -81,6 +81,11 @@ static int finalize(struct call *c, struct session *s,
 		r = session_remove(c->host, s, &c->err);
 	if (r == 0)
 		r = mounting_sweep(c->host, &c->err);
+	if (r < 0)
+		err_prefix(&c->err, r,
+			   "volume %s is sealed, but its session did not end "
+			   "(finalize it again)",
+			   s->volume);
 	janitor_wake(c->janitor);
 	if (r == 0)
 		r = reply_sealed(c, s->volume, &result,

@@ -344,8 +344,13 @@ static void accept_one(struct server *s)
 	int fd = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC);
 	size_t n;
 
-	if (fd < 0)
+	if (fd < 0) {
+		/* Out of descriptors or memory: the connection stays in the
+		 * queue, and asking for it at once would keep a core busy. */
+		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM)
+			(void)poll(NULL, 0, 100);
 		return;
+	}
 	pthread_mutex_lock(&s->lock);
 	n = s->n;
 	pthread_mutex_unlock(&s->lock);

@@ -119,6 +119,18 @@ static int refuse_overlay(const char *path, struct err *err)
 		       path);
 }
 
+/* Mount options are separated by commas, and EROFS' have no way around it. */
+static int refuse_comma(const char *path, struct err *err)
+{
+	if (!strchr(path, ','))
+		return 0;
+	return err_set(err, EINVAL,
+		       "the state directory %s has a comma in its path, which "
+		       "mount options cannot hold; choose another one with "
+		       "LAYERD_STATE_DIR",
+		       path);
+}
+
 static int lock_state(struct host *h, struct err *err)
 {
 	int r;
@@ -143,8 +155,10 @@ static int open_directories(struct host *h, struct err *err)
 {
 	const char *const runtime[] = {h->lower_dir, h->mount_dir,
 				       h->empty_dir};
-	int r = make_directory(h->state_dir, 0700, err);
+	int r = refuse_comma(h->state_dir, err);
 
+	if (r == 0)
+		r = make_directory(h->state_dir, 0700, err);
 	if (r == 0)
 		r = refuse_overlay(h->state_dir, err);
 	if (r < 0)

@@ -9,6 +9,7 @@
 #include "util/error.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -35,7 +36,7 @@ struct host {
 	pthread_mutex_t sessions_lock;
 
 	/* Set when the daemon is to stop: long work ends with -ECANCELED. */
-	volatile bool stopping;
+	atomic_bool stopping;
 };
 
 /*

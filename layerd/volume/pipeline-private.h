@@ -128,7 +128,7 @@ int pipeline_start(struct pipeline *p, struct err *err);
 void pipeline_fail(struct pipeline *p, const struct err *err);
 
 /* Hands the open pack, if any, to a closer, and waits for closers. */
-int pipeline_close_pack(struct pipeline *p, struct err *err);
+void pipeline_close_pack(struct pipeline *p);
 void pipeline_join_closers(struct pipeline *p);
 
 /* The index of a pack in packs, added if it is not there. Under lock. */

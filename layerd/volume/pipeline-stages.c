@@ -249,13 +249,12 @@ void pipeline_join_closers(struct pipeline *p)
 		join_closer(&p->closers[i]);
 }
 
-int pipeline_close_pack(struct pipeline *p, struct err *err)
+void pipeline_close_pack(struct pipeline *p)
 {
 	struct closer *c = &p->closers[p->next_closer++ % PIPELINE_CLOSERS];
-	int r;
 
 	if (!p->upload)
-		return 0;
+		return;
 	join_closer(c);
 	c->pipeline = p;
 	c->upload = TAKE_PTR(p->upload);
@@ -263,11 +262,10 @@ int pipeline_close_pack(struct pipeline *p, struct err *err)
 	c->toc = p->toc;
 	c->pack = p->pack;
 	p->toc = (struct pack_toc){0};
-	r = pthread_create(&c->thread, NULL, closer_main, c);
-	c->running = r == 0;
-	if (r)
-		return err_errno(err, r, "cannot start a thread");
-	return 0;
+	c->running = pthread_create(&c->thread, NULL, closer_main, c) == 0;
+	/* Without a thread to spare the packer does it and waits. */
+	if (!c->running)
+		closer_main(c);
 }
 
 static int open_pack(struct pipeline *p, struct err *err)
@@ -290,11 +288,8 @@ static int add_frame(struct pipeline *p, struct job *job, struct err *err)
 	size_t length = job->frame.size;
 	int r;
 
-	if (p->upload && p->pack_size + length > PACK_SIZE_MAX) {
-		r = pipeline_close_pack(p, err);
-		if (r < 0)
-			return r;
-	}
+	if (p->upload && p->pack_size + length > PACK_SIZE_MAX)
+		pipeline_close_pack(p);
 	if (!p->upload) {
 		r = open_pack(p, err);
 		if (r < 0)

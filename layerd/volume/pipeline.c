@@ -360,7 +360,7 @@ int pipeline_finish(struct pipeline *p, struct pipeline_result *ret,
 	if (r < 0)
 		return r;
 	stop_threads(p);
-	r = pipeline_close_pack(p, err);
+	pipeline_close_pack(p);
 	pipeline_join_closers(p);
 	if (r == 0 && p->error.code)
 		r = report(p, err);

@@ -198,6 +198,8 @@ static int build_layer(struct seal *s, struct captured_writer *after)
 		.layers = s->readers,
 		.n_layers = s->n_readers,
 		.links_since_ns = s->links_since,
+		.lower_has = s->session ? lower_has : NULL,
+		.lower_ctx = s,
 	};
 	int r = layer_build_init(&build, s->host, s->err);
 
@@ -386,10 +388,13 @@ static int advance(struct seal *s, struct volume *record,
 
 	if (r == 0)
 		r = update_session(s, v);
-	if (r == 0)
-		r = catalog_add_version(s->host->catalog, &v->digest,
-					record->name, record->sequence, s->err);
-	return r == 0 ? fault_point("publish.catalog") : r;
+	if (r < 0)
+		return r;
+	/* It is sealed. The index is rebuilt from the store when it is damaged,
+	 * and until then the version is found by its number. */
+	(void)catalog_add_version(s->host->catalog, &v->digest, record->name,
+				  record->sequence, NULL);
+	return fault_point("publish.catalog");
 }
 
 static int publish(struct seal *s, struct volume *record,
