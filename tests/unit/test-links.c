@@ -62,11 +62,12 @@ static struct erofs_reader *make_index(const char *const pairs[][2], size_t n)
 {
 	_cleanup_(erofs_writer_freep) struct erofs_writer *w = NULL;
 	_cleanup_close_ int fd = memfd_create("index", MFD_CLOEXEC);
-	struct erofs_reader *reader;
+	struct erofs_reader *reader = NULL;
 	const struct digest tar = {{1}};
 	struct err err = ERR_INIT;
 	uint64_t size;
 
+	reader = NULL;
 	assert_int_equal(erofs_writer_new(&w), 0);
 	for (size_t i = 0; i < n; i++) {
 		struct entry e = {.path = pairs[i][0],

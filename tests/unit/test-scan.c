@@ -573,7 +573,6 @@ static void test_times_within_two_ticks_count_as_changed(void **state)
 
 static void test_items_name_their_record_in_the_capture(void **state)
 {
-	_cleanup_(captured_reader_freep) struct captured_reader *before = NULL;
 	_cleanup_(captured_writer_freep) struct captured_writer *after = NULL;
 	struct scans *s = *state;
 	const struct captured other = {.mode = S_IFREG, .inode = 1};
