@@ -357,7 +357,7 @@ static int make_attributes(struct reader *r, struct archive_entry *ae,
 		return refuse(r, "an owner that is out of range");
 	e->uid = (uint32_t)uid;
 	e->gid = (uint32_t)gid;
-	e->mode |= archive_entry_perm(ae) & 07777;
+	e->mode |= r->header.mode;
 	e->mtime = r->header.has_mtime ? r->header.mtime
 				       : (int64_t)archive_entry_mtime(ae);
 	e->mtime_nsec = r->header.has_mtime ? r->header.mtime_nsec : 0;

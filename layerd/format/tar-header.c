@@ -28,12 +28,14 @@
 /* Offsets in a header block. */
 enum {
 	AT_NAME = 0,
+	AT_MODE = 100,
 	AT_SIZE = 124,
 	AT_TYPE = 156,
 	AT_TARGET = 157,
 	AT_MAGIC = 257,
 	AT_PREFIX = 345,
 	NAME_SIZE = 100,
+	MODE_SIZE = 8,
 	SIZE_SIZE = 12,
 	PREFIX_SIZE = 155,
 };
@@ -74,22 +76,22 @@ static int malformed(uint64_t start, const char *what, struct err *err)
 }
 
 /* Octal, or base 256 where the first bit is set (GNU). */
-static int parse_size(const uint8_t *field, uint64_t *ret)
+static int parse_number(const uint8_t *field, size_t n, uint64_t *ret)
 {
 	uint64_t v = 0;
 	size_t i = 0;
 
 	if (field[0] & 0x80) {
 		v = field[0] & 0x7f;
-		for (i = 1; i < SIZE_SIZE; i++) {
+		for (i = 1; i < n; i++) {
 			if (v > UINT64_MAX >> 8)
 				return -EBADMSG;
 			v = v << 8 | field[i];
 		}
 	} else {
-		while (i < SIZE_SIZE && field[i] == ' ')
+		while (i < n && field[i] == ' ')
 			i++;
-		for (; i < SIZE_SIZE && field[i] >= '0' && field[i] <= '7'; i++)
+		for (; i < n && field[i] >= '0' && field[i] <= '7'; i++)
 			v = v << 3 | (uint64_t)(field[i] - '0');
 	}
 	if (v > INT64_MAX)
@@ -294,7 +296,7 @@ static int header_names(struct tar_header *h, const uint8_t *block)
 static int read_blocks(struct tar_header *h, int fd, uint64_t start,
 		       uint64_t payload)
 {
-	uint64_t size;
+	uint64_t size, mode;
 
 	h->end = start;
 	for (int i = 0; i <= SPECIAL_BLOCKS_MAX; i++) {
@@ -308,12 +310,14 @@ static int read_blocks(struct tar_header *h, int fd, uint64_t start,
 			return r == -ENODATA ? -EBADMSG : r;
 		h->end += TAR_BLOCK;
 		h->type = (char)block[AT_TYPE];
-		if (parse_size(block + AT_SIZE, &size) < 0)
+		if (parse_number(block + AT_SIZE, SIZE_SIZE, &size) < 0 ||
+		    parse_number(block + AT_MODE, MODE_SIZE, &mode) < 0)
 			return -EBADMSG;
 		if (h->type == 'V')
 			continue;
 		if (!h->type || !strchr("xXgLKA", h->type)) {
 			h->stored = size;
+			h->mode = (uint32_t)mode & 07777;
 			return header_names(h, block);
 		}
 		if (size > SPECIAL_SIZE_MAX)

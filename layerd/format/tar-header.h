@@ -4,8 +4,9 @@
 /*
  * The header blocks of one entry as they are in the tarball: names as raw bytes
  * and what pax records say exactly. libarchive 3.6 converts names by locale,
- * cuts them at NUL bytes, gets times before 1970 wrong and drops the first
- * linkpath of an archive.
+ * cuts them at NUL bytes, gets times before 1970 wrong, drops the first
+ * linkpath of an archive and takes permissions from the text of an ACL, where
+ * the group's are not the mode's.
  */
 
 #include "format/entry.h"
@@ -17,6 +18,7 @@ struct tar_header {
 	bool map_inside; /* GNU sparse 1.0: the map is in front of the data */
 	uint64_t end;	 /* offset behind the last header block */
 	uint64_t stored; /* bytes that follow it, as header or record say */
+	uint32_t mode;	 /* permission bits */
 
 	struct buf path;   /* NUL-terminated, not empty */
 	struct buf target; /* NUL-terminated, "" where there is none */

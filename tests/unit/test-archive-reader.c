@@ -145,6 +145,30 @@ static void test_xattrs_come_back_byte_for_byte(void **state)
 	assert_round_trip(entries, ARRAY_SIZE(entries));
 }
 
+static void test_mode_comes_back_beside_an_acl(void **state)
+{
+	/* The group's entry has r--, the mode has the mask's rwx. */
+	static const char text[] = "user::rw-\nuser:7:r-x\ngroup::r--\n"
+				   "mask::rwx\nother::---\n";
+	_cleanup_buf_ struct buf acl = BUF_INIT;
+	struct xattr xattr = {.name = POSIX_ACL_ACCESS_XATTR};
+	const struct entry entries[] = {
+		{.path = "d",
+		 .mode = S_IFDIR | 01670,
+		 .xattrs = &xattr,
+		 .n_xattrs = 1},
+		{.path = "f",
+		 .mode = S_IFREG | 04670,
+		 .xattrs = &xattr,
+		 .n_xattrs = 1},
+	};
+
+	assert_int_equal(posix_acl_from_text(text, strlen(text), &acl), 0);
+	xattr.value = acl.data;
+	xattr.size = acl.size;
+	assert_round_trip(entries, ARRAY_SIZE(entries));
+}
+
 static void test_holes_come_back(void **state)
 {
 	static const struct extent two[] = {{4096, 4096}, {1 << 20, 5000}};
@@ -567,6 +591,7 @@ int main(void)
 		cmocka_unit_test(test_times_come_back_to_the_nanosecond),
 		cmocka_unit_test(test_names_come_back_byte_for_byte),
 		cmocka_unit_test(test_xattrs_come_back_byte_for_byte),
+		cmocka_unit_test(test_mode_comes_back_beside_an_acl),
 		cmocka_unit_test(test_holes_come_back),
 		cmocka_unit_test(test_names_that_look_like_marks_come_back),
 		cmocka_unit_test(test_opaque_marker_follows_its_directory),
