@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/mount.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/ioctl.h>
@@ -301,11 +302,42 @@ int mount_make_private(const char *path, struct err *err)
 	return 0;
 }
 
+static void *close_main(void *ctx)
+{
+	(void)close((int)(intptr_t)ctx);
+	return NULL;
+}
+
+/* The last descriptor of a mount that is detached already. */
+static void close_behind(int fd)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	int r = pthread_attr_init(&attr);
+
+	if (r == 0) {
+		pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+		r = pthread_create(&thread, &attr, close_main,
+				   (void *)(intptr_t)fd);
+		pthread_attr_destroy(&attr);
+	}
+	if (r)
+		(void)close(fd);
+}
+
 int mount_drop(const char *path, struct err *err)
 {
-	if (umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 &&
-	    errno != EINVAL && errno != ENOENT)
+	/* Whoever gives the last reference away waits until the kernel has
+	 * forgotten every name and page, some microseconds each. */
+	_cleanup_close_ int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+
+	if (umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) < 0) {
+		if (errno == EINVAL || errno == ENOENT)
+			return 0;
 		return err_errno(err, errno, "cannot unmount %s", path);
+	}
+	if (fd >= 0)
+		close_behind(TAKE_FD(fd));
 	return 0;
 }
 

@@ -46,7 +46,8 @@ int mount_is_root(const char *path);
  */
 int mount_make_private(const char *path, struct err *err);
 
-/* Unmounts path lazily if something is mounted there. */
+/* Unmounts path lazily if something is mounted there. What the kernel keeps of
+ * it is cleared away by a thread, on which nobody waits. */
 int mount_drop(const char *path, struct err *err);
 
 /*
