@@ -24,8 +24,14 @@ struct scans {
 	int64_t stamp; /* written into the captures */
 	bool coarse;   /* not fine_times */
 	struct progress progress;
-	const char *lower; /* a path that the lower has */
+	/* Paths that the layers have, each between blanks; NULL: ask model. */
+	const char *lower;
+	bool (*model)(const char *path, void *ctx);
+	void *model_ctx;
 };
+
+/* What make_tree() makes and its changes replace. */
+#define LOWER_DEFAULT " d e m moved o q r w "
 
 /* Later than anything: what looks unchanged is. */
 #define STAMP_LATE (INT64_MAX / 2)
@@ -40,7 +46,10 @@ static inline int open_at(int dir, const char *name)
 
 static inline void scans_init(struct scans *s, struct fixture *f)
 {
-	*s = (struct scans){.fixture = f, .capture = -1, .stamp = STAMP_LATE};
+	*s = (struct scans){.fixture = f,
+			    .capture = -1,
+			    .stamp = STAMP_LATE,
+			    .lower = LOWER_DEFAULT};
 	assert_int_equal(mkdirat(f->host->state_fd, "upper", 0755), 0);
 	assert_int_equal(mkdirat(f->host->state_fd, "merged", 0755), 0);
 	s->upper = open_at(f->host->state_fd, "upper");
@@ -58,8 +67,12 @@ static inline void scans_release(struct scans *s)
 static inline bool scans_lower_has(const char *path, void *ctx)
 {
 	const struct scans *s = ctx;
+	char word[300];
 
-	return s->lower && strcmp(path, s->lower) == 0;
+	if (!s->lower)
+		return s->model(path, s->model_ctx);
+	snprintf(word, sizeof(word), " %.250s ", path);
+	return strstr(s->lower, word);
 }
 
 /* Scans, and keeps the capture for the next time. */
@@ -189,4 +202,65 @@ static inline bool can_mark(struct fixture *f)
 		return true;
 	print_message("needs root and a file system with trusted xattrs\n");
 	return false;
+}
+
+static inline int setup_scans(void **state)
+{
+	struct scans *s = calloc(1, sizeof(*s));
+	void *f;
+
+	assert_non_null(s);
+	assert_int_equal(setup(&f), 0);
+	scans_init(s, f);
+	*state = s;
+	return 0;
+}
+
+static inline int teardown_scans(void **state)
+{
+	struct scans *s = *state;
+	void *f = s->fixture;
+
+	scans_release(s);
+	free(s);
+	return teardown(&f);
+}
+
+static inline void need_marks(struct scans *s)
+{
+	if (!can_mark(s->fixture))
+		skip();
+}
+
+/* Something of everything: w is a whiteout, o opaque, r redirected, m merged.
+ */
+static inline void make_tree(struct scans *s)
+{
+	int u = s->upper;
+
+	make_dir(u, "d");
+	make_file(u, "d/f", "f");
+	make_file(u, "d/g", "g");
+	make_dir(u, "d/sub");
+	make_file(u, "d/sub/h", "h");
+	make_dir(u, "e");
+	make_file(u, "e/x", "x");
+	make_file(u, "l1", "linked");
+	assert_int_equal(linkat(u, "l1", u, "l2", 0), 0);
+	make_dir(u, "m");
+	mark(u, "m", "origin", "handle");
+	make_file(u, "m/f", "f");
+	make_dir(u, "o");
+	mark(u, "o", "opaque", "y");
+	make_file(u, "o/f", "f");
+	assert_int_equal(mknodat(u, "p", S_IFIFO | 0600, 0), 0);
+	make_dir(u, "r");
+	mark(u, "r", "origin", "handle");
+	mark(u, "r", "redirect", "/elsewhere");
+	make_file(u, "r/own", "own");
+	make_dir(s->merged, "r");
+	make_file(s->merged, "r/below", "below");
+	make_file(s->merged, "r/own", "own");
+	assert_int_equal(symlinkat("d/f", u, "s"), 0);
+	make_whiteout(u, "w");
 }

@@ -266,6 +266,14 @@ static void step(struct model *m)
 	(void)r;
 }
 
+/* The layers have what the scans before have found. */
+static bool shadow_has(const char *path, void *ctx)
+{
+	struct model *m = ctx;
+
+	return find(&m->shadow, path);
+}
+
 static void run(struct model *m, uint64_t seed)
 {
 	void *f;
@@ -274,6 +282,9 @@ static void run(struct model *m, uint64_t seed)
 	m->shadow.n = 0;
 	assert_int_equal(setup(&f), 0);
 	scans_init(&m->scans, f);
+	m->scans.lower = NULL;
+	m->scans.model = shadow_has;
+	m->scans.model_ctx = m;
 	for (int round = 0; round < ROUNDS; round++) {
 		for (int i = 0; i < STEPS; i++)
 			step(m);
