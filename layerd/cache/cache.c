@@ -42,7 +42,7 @@ static int open_dir(int fd, DIR **ret)
 	return r;
 }
 
-/* Invariant 3: what an earlier process had not finished goes. */
+/* Invariant 4: what an earlier process had not finished goes. */
 static int remove_stages(struct cache *c)
 {
 	_cleanup_(closedirp) DIR *dir = NULL;
@@ -198,9 +198,11 @@ static int read_present(int dir_fd, struct present *ret)
 	return r < 0 ? r : present_decode(b.data, b.size, ret, NULL);
 }
 
-/* A plain file of exactly this size. */
-static int open_part(int dir_fd, const char *name, uint64_t size, int *ret)
+/* The plain file that the marker was made for, as it was then. */
+static int open_part(int dir_fd, const char *name, uint64_t size,
+		     const struct present_file *want, int *ret)
 {
+	struct present_file is;
 	_cleanup_close_ int fd = -1;
 	struct stat st;
 
@@ -210,7 +212,9 @@ static int open_part(int dir_fd, const char *name, uint64_t size, int *ret)
 		return errno == ENOENT || errno == ELOOP ? -EBADMSG : -errno;
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size != size)
+	is = present_file_of(&st);
+	if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size != size ||
+	    is.inode != want->inode || is.ctime_ns != want->ctime_ns)
 		return -EBADMSG;
 	*ret = TAKE_FD(fd);
 	return 0;
@@ -235,10 +239,11 @@ int cache_entry_open(struct cache *c, const struct digest *tar,
 	if (!digest_equal(&e.present.tar, tar) ||
 	    !present_believed(&e.present, c->boot_id))
 		return -EBADMSG;
-	r = open_part(e.dir_fd, CACHE_TAR, e.present.tar_size, &e.tar_fd);
+	r = open_part(e.dir_fd, CACHE_TAR, e.present.tar_size,
+		      &e.present.tar_file, &e.tar_fd);
 	if (r == 0)
 		r = open_part(e.dir_fd, CACHE_INDEX, e.present.index_size,
-			      &e.index_fd);
+			      &e.present.index_file, &e.index_fd);
 	if (r < 0)
 		return r;
 	*ret = e;

@@ -16,7 +16,10 @@
  *  2. "present" says complete-in-this-boot with the kernel's boot id, or
  *     complete-and-synced. A layer that is only the former is worth nothing
  *     after a reboot and is dropped when it is opened then.
- *  3. Unfinished work is in cache/stage-* and is removed when the cache is
+ *  3. A tarball or an index that is not the very file that the marker was made
+ *     for (by inode number and ctime) is not believed: layers can be swapped or
+ *     copied over by hand, and a mount would show wrong bytes.
+ *  4. Unfinished work is in cache/stage-* and is removed when the cache is
  *     opened.
  */
 
@@ -59,7 +62,7 @@ void cache_layer_release(struct cache_layer *l);
 /*
  * Opens a complete layer. CACHE_E_MISSING: it is not in the cache (or what is
  * there cannot be believed and was removed). Reads the marker and compares the
- * sizes of the files with it; does not read the data.
+ * files' sizes, inode numbers and ctimes with it; does not read the data.
  */
 #define CACHE_E_MISSING 1
 int cache_layer_open(struct cache *c, const struct digest *tar,

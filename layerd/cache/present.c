@@ -1,18 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * The marker "present", 144 bytes, little-endian:
+ * The marker "present", 176 bytes, little-endian:
  *
  *   offset  size  what
  *        0     8  "LYRPRSNT"
- *        8     4  version, 1
+ *        8     4  version, 2
  *       12     4  state: 1 whole in the boot below, 2 whole and synced
  *       16    16  boot id (/proc/sys/kernel/random/boot_id) of the writer
  *       32     8  size of the tarball
  *       40     8  size of the index
  *       48    32  SHA-256 of the tarball
  *       80    32  SHA-256 of the layer object
- *      112    32  SHA-256 of everything before
+ *      112     8  inode number of the tarball
+ *      120     8  its ctime, nanoseconds since 1970 in two's complement
+ *      128     8  inode number of the index
+ *      136     8  its ctime
+ *      144    32  SHA-256 of everything before
  *
  * A marker that was cut short or mixed by a power cut fails its checksum, and
  * one that reached the disk ahead of the data says state 1 and an old boot.
@@ -30,8 +34,8 @@
 #include <fcntl.h>
 
 #define MAGIC "LYRPRSNT"
-#define VERSION 1
-#define SUM_AT 112u
+#define VERSION 2
+#define SUM_AT 144u
 
 static uint8_t *put_le32(uint8_t *p, uint32_t v)
 {
@@ -45,6 +49,28 @@ static uint8_t *put_le64(uint8_t *p, uint64_t v)
 	v = htole64(v);
 	memcpy(p, &v, sizeof(v));
 	return p + sizeof(v);
+}
+
+struct present_file present_file_of(const struct stat *st)
+{
+	return (struct present_file){
+		.inode = st->st_ino,
+		.ctime_ns = (int64_t)st->st_ctim.tv_sec * 1000000000 +
+			    st->st_ctim.tv_nsec,
+	};
+}
+
+static uint8_t *put_file(uint8_t *p, const struct present_file *f)
+{
+	return put_le64(put_le64(p, f->inode), (uint64_t)f->ctime_ns);
+}
+
+static struct present_file take_file(struct cursor *c)
+{
+	struct present_file f = {.inode = cursor_le64(c)};
+
+	f.ctime_ns = (int64_t)cursor_le64(c);
+	return f;
 }
 
 int present_encode(const struct present *p, uint8_t data[static PRESENT_SIZE])
@@ -62,6 +88,8 @@ int present_encode(const struct present *p, uint8_t data[static PRESENT_SIZE])
 	at = put_le64(at, p->index_size);
 	memcpy(at, p->tar.bytes, DIGEST_SIZE);
 	memcpy(at + DIGEST_SIZE, p->object.bytes, DIGEST_SIZE);
+	at = put_file(at + 2 * DIGEST_SIZE, &p->tar_file);
+	(void)put_file(at, &p->index_file);
 	r = digest_of(data, SUM_AT, &sum);
 	if (r == 0)
 		memcpy(data + SUM_AT, sum.bytes, DIGEST_SIZE);
@@ -105,6 +133,8 @@ int present_decode(const uint8_t *data, size_t size, struct present *ret,
 	p.index_size = cursor_le64(&c);
 	memcpy(p.tar.bytes, cursor_take(&c, DIGEST_SIZE), DIGEST_SIZE);
 	memcpy(p.object.bytes, cursor_take(&c, DIGEST_SIZE), DIGEST_SIZE);
+	p.tar_file = take_file(&c);
+	p.index_file = take_file(&c);
 	*ret = p;
 	return 0;
 }

@@ -12,8 +12,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
-#define PRESENT_SIZE 144u
+#define PRESENT_SIZE 176u
 #define PRESENT_BOOT_ID_SIZE 16u
 
 enum present_state {
@@ -23,6 +24,13 @@ enum present_state {
 	PRESENT_SYNCED = 2,
 };
 
+/* Which file it was, and in what state: a file that took its place, or was
+ * written to, differs. */
+struct present_file {
+	uint64_t inode;
+	int64_t ctime_ns; /* since 1970 */
+};
+
 struct present {
 	enum present_state state;
 	uint8_t boot_id[PRESENT_BOOT_ID_SIZE]; /* of the writer */
@@ -30,7 +38,11 @@ struct present {
 	struct digest object;
 	uint64_t tar_size;
 	uint64_t index_size;
+	struct present_file tar_file;
+	struct present_file index_file;
 };
+
+struct present_file present_file_of(const struct stat *st);
 
 /* -ENOMEM. */
 int present_encode(const struct present *p, uint8_t data[static PRESENT_SIZE]);

@@ -127,6 +127,8 @@ int cache_stage_publish(struct cache_stage *s, const struct digest *tar,
 			       c->path, (unsigned long long)tar_st.st_size,
 			       (unsigned long long)tar_size);
 	p.index_size = (uint64_t)index_st.st_size;
+	p.tar_file = present_file_of(&tar_st);
+	p.index_file = present_file_of(&index_st);
 	memcpy(p.boot_id, c->boot_id, sizeof(p.boot_id));
 	r = digest_of(object->data, object->size, &p.object);
 	if (r < 0)

@@ -72,6 +72,31 @@ static void test_layer_under_the_name_of_another_is_dropped(void **state)
 	assert_int_not_equal(access(path, F_OK), 0);
 }
 
+/* Each of these keeps names and sizes. */
+static void test_layer_of_other_files_is_dropped(void **state)
+{
+	static const char *const names[] = {"tar", "index"};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		_cleanup_buf_ struct buf b = BUF_INIT;
+
+		assert_int_equal(fill(f), 0);
+		assert_whole(f);
+		assert_int_equal(read_file_at(AT_FDCWD, in_layer(f, names[i]),
+					      1u << 30, &b),
+				 0);
+		assert_int_equal(write_file_at(AT_FDCWD, in_layer(f, names[i]),
+					       b.data, b.size, 0600),
+				 0);
+		assert_missing(f);
+		assert_int_equal(fill(f), 0);
+		/* As writing to it does, this changes its ctime. */
+		assert_int_equal(chmod(in_layer(f, names[i]), 0640), 0);
+		assert_missing(f);
+	}
+}
+
 static void test_layer_that_lost_bytes_is_dropped(void **state)
 {
 	static const char *const names[] = {"tar", "index", "present"};
@@ -209,7 +234,9 @@ static void test_marker_refuses_every_change(void **state)
 {
 	struct present p = {.state = PRESENT_IN_BOOT,
 			    .tar_size = 5,
-			    .index_size = UINT64_MAX},
+			    .index_size = UINT64_MAX,
+			    .tar_file = {3, 4},
+			    .index_file = {UINT64_MAX, -5}},
 		       got;
 	uint8_t data[PRESENT_SIZE + 1] = {0};
 
@@ -238,6 +265,7 @@ int main(void)
 		T(test_unsynced_layer_of_another_boot_is_dropped),
 		T(test_synced_layer_survives_a_reboot),
 		T(test_layer_under_the_name_of_another_is_dropped),
+		T(test_layer_of_other_files_is_dropped),
 		T(test_layer_that_lost_bytes_is_dropped),
 		T(test_published_stage_is_a_whole_layer),
 		T(test_stage_of_another_size_is_refused),
