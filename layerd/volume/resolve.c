@@ -129,8 +129,10 @@ static int load_blob(struct host *h, const struct digest *digest,
 			  b, err);
 
 	if (r == -ENOENT)
-		return err_set(err, r, "%s lacks the %s %s",
-			       store_name(h->store), what, key);
+		return err_set(err, EBADMSG,
+			       "the %s %s is missing in the store %s; restore "
+			       "it from a copy",
+			       what, key, store_name(h->store));
 	if (r < 0)
 		return r;
 	r = digest_of(b->data, b->size, &actual);
@@ -138,8 +140,9 @@ static int load_blob(struct host *h, const struct digest *digest,
 		return err_oom(err);
 	if (!digest_equal(&actual, digest))
 		return err_set(err, EBADMSG,
-			       "the %s %s in %s is damaged: its bytes have "
-			       "another digest",
+			       "the %s %s in the store %s is damaged: its "
+			       "bytes have another digest; restore it from a "
+			       "copy",
 			       what, key, store_name(h->store));
 	return 0;
 }

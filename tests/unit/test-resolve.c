@@ -232,10 +232,10 @@ static void test_damaged_and_missing_blobs_are_told(void **state)
 	assert_unloadable(f, &n->first, EBADMSG, "manifest");
 	assert_ok(f, store_remove(f->host->store, store_key_blob(key, &second),
 				  &f->err));
-	assert_unloadable(f, &n->second, ENOENT, "lacks the config");
+	assert_unloadable(f, &n->second, EBADMSG, "is missing in the store");
 	assert_ok(f, store_remove(f->host->store,
 				  store_key_blob(key, &n->second), &f->err));
-	assert_unloadable(f, &n->second, ENOENT, "lacks the manifest");
+	assert_unloadable(f, &n->second, EBADMSG, "is missing in the store");
 }
 
 static void test_times_are_written_in_utc(void **state)
