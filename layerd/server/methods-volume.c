@@ -73,6 +73,7 @@ int method_new(struct call *c)
 
 int method_fork(struct call *c)
 {
+	_cleanup_(version_freep) struct version *v = NULL;
 	_cleanup_resolved_ struct resolved found = {0};
 	const char *reference, *name;
 	int r = call_need_string(c, "reference", &reference);
@@ -81,6 +82,9 @@ int method_fork(struct call *c)
 		r = call_need_string(c, "name", &name);
 	if (r == 0)
 		r = reference_resolve(c->host, reference, &found, &c->err);
+	/* No volume is made of what is damaged. */
+	if (r == 0)
+		r = version_load(c->host, &found.version, &v, &c->err);
 	if (r == 0)
 		r = volume_fork(c->host, &found.version, name, &c->err);
 	return r < 0 ? r : reply_version(c, name, &found.version);
