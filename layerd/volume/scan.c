@@ -244,6 +244,39 @@ static int add(struct scan *s, const struct frame *f, const char *name,
 	return r < 0 ? fail(s, r, "remember", f->item, name) : 0;
 }
 
+/* Whether a layer below has an object under the name. */
+static int ask_lower(struct scan *s, const struct frame *f, const char *name,
+		     bool *ret)
+{
+	_cleanup_buf_ struct buf path = BUF_INIT;
+
+	if (change_path(s->changes, f->item, &path) < 0 ||
+	    buf_printf(&path, "%s%s", path.size ? "/" : "", name) < 0 ||
+	    !buf_str(&path))
+		return err_oom(s->err);
+	*ret = s->request->lower_has((char *)path.data, s->request->lower_ctx);
+	return 0;
+}
+
+/*
+ * overlayfs makes each new directory opaque that is in one with something
+ * below. Where no layer has anything under its name the mark would only stand
+ * in the way of those who extract the tarball.
+ */
+static int drop_idle_opaque(struct scan *s, const struct frame *f,
+			    const char *name, uint8_t *flags)
+{
+	bool hides = true;
+	int r = 0;
+
+	if (*flags & CHANGE_OPAQUE && !(*flags & CHANGE_KNOWN) && f->emit &&
+	    s->request->lower_has)
+		r = ask_lower(s, f, name, &hides);
+	if (!hides)
+		*flags &= (uint8_t)~CHANGE_OPAQUE;
+	return r;
+}
+
 /* What the scan does with a directory's contents, from what was captured. */
 static uint8_t directory_flags(const struct scan *s, const struct frame *f,
 			       const struct captured *c, const struct stat *st,
@@ -321,9 +354,13 @@ static int walk_directory(struct scan *s, const struct frame *parent,
 	flags = directory_flags(s, parent, c, st, &marks, &f.fresh);
 	redirected = marks.redirect && f.fresh && parent->emit;
 	r = record(s, parent, name, st, &marks, &offset);
+	if (r < 0)
+		r = fail(s, r, "record", parent->item, name);
+	if (r == 0)
+		r = drop_idle_opaque(s, parent, name, &flags);
 	if (r < 0) {
 		closep(&f.fd);
-		return fail(s, r, "record", parent->item, name);
+		return r;
 	}
 	f.item = parent->item;
 	if (parent->emit)
@@ -350,17 +387,14 @@ static int walk_directory(struct scan *s, const struct frame *parent,
 static int visit_socket(struct scan *s, const struct frame *f, const char *name,
 			bool known)
 {
-	_cleanup_buf_ struct buf path = BUF_INIT;
 	uint32_t item;
 
 	s->changes->sockets++;
 	if (!known && s->request->lower_has) {
-		if (change_path(s->changes, f->item, &path) < 0 ||
-		    buf_printf(&path, "%s%s", path.size ? "/" : "", name) < 0 ||
-		    !buf_str(&path))
-			return err_oom(s->err);
-		known = s->request->lower_has((char *)path.data,
-					      s->request->lower_ctx);
+		int r = ask_lower(s, f, name, &known);
+
+		if (r < 0)
+			return r;
 	}
 	return known ? add(s, f, name, CHANGE_WHITEOUT, CHANGE_NEEDED, 0, &item)
 		     : 0;

@@ -84,11 +84,17 @@ static int64_t next_tick(void)
 	return now;
 }
 
+static void close_readers(struct seal *s)
+{
+	while (s->n_readers)
+		erofs_reader_free(s->readers[--s->n_readers]);
+	free(s->readers);
+	s->readers = NULL;
+}
+
 static void release(struct seal *s)
 {
-	for (size_t i = 0; i < s->n_readers; i++)
-		erofs_reader_free(s->readers[i]);
-	free(s->readers);
+	close_readers(s);
 	closep(&s->root_fd);
 	closep(&s->merged_fd);
 	closep(&s->capture_fd);
@@ -100,6 +106,7 @@ static int open_readers(struct seal *s)
 {
 	const struct session *session = s->session;
 
+	close_readers(s);
 	s->readers = calloc(session->n_sealed_layers + 1, sizeof(*s->readers));
 	if (!s->readers)
 		return err_oom(s->err);
@@ -119,6 +126,7 @@ static int open_readers(struct seal *s)
 	return 0;
 }
 
+/* Where an index cannot be read there may be something. */
 static bool lower_has(const char *path, void *ctx)
 {
 	struct seal *s = ctx;
@@ -126,10 +134,11 @@ static bool lower_has(const char *path, void *ctx)
 	for (size_t i = s->n_readers; i-- > 0;) {
 		struct entry entry;
 		uint64_t nid;
+		int r = erofs_reader_lookup(s->readers[i], path, &entry, &nid,
+					    NULL);
 
-		if (erofs_reader_lookup(s->readers[i], path, &entry, &nid,
-					NULL) == 0)
-			return !(entry.flags & ENTRY_WHITEOUT);
+		if (r != -ENOENT)
+			return r < 0 || !(entry.flags & ENTRY_WHITEOUT);
 	}
 	return false;
 }
@@ -164,7 +173,7 @@ static int open_before(struct seal *s, struct captured_reader **ret)
 	if (s->session->n_layers)
 		memcpy(s->session->sealed_layers, s->session->layers,
 		       s->session->n_layers * sizeof(struct version_layer));
-	return 0;
+	return open_readers(s);
 }
 
 static int open_after(struct seal *s, struct captured_writer **ret)
