@@ -37,7 +37,8 @@ fail_at() {
 	0 | 1 | 7) ;;
 	*) return 1 ;;
 	esac
-	grep -qx "$step" "$T/steps"
+	# What the daemon does in the background may come a little later.
+	wait_for "grep -qx '$step' '$T/steps'"
 }
 
 @test "a commit that fails at any step is made up for by the next one" {
