@@ -457,9 +457,12 @@ int session_remove(struct host *h, struct session *s, struct err *err)
 		r = discard(h, s->id, err);
 	if (r == 0)
 		r = fault_point("session.discarded");
-	if (r == 0)
-		r = volume_lease_release(h, s->volume, s->id, err);
-	return r == 0 ? fault_point("session.ended") : r;
+	if (r < 0)
+		return r;
+	/* The session has ended, whether the store can be written to or not: a
+	 * lease of it is stale from now on, and the next session takes it. */
+	(void)volume_lease_release(h, s->volume, s->id, NULL);
+	return fault_point("session.ended");
 }
 
 int session_device(struct host *h, const struct session *s, dev_t *ret)
