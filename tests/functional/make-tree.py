@@ -5,7 +5,7 @@
 The same tree every time, by a fixed seed, so that it can be made twice and
 compared. Needs root. --big adds files of several hundred MiB and of several
 GiB; --plain leaves out what tar tools cannot bring back under its own name or
-at all (sockets, names that begin with ".wh.").
+at all (sockets, names that begin with ".wh.", paths of more than PATH_MAX).
 """
 
 import argparse
@@ -231,13 +231,13 @@ def whiteout_names(t):
     t.link(b"names/wh/.wh.a", b"names/wh/linked to .wh.a")
 
 
-def deep(t):
+def deep(t, levels):
     t.mkdir(b"deep")
     path = b"deep"
-    for i in range(60):
+    for i in range(levels):
         path += b"/" + b"%03d" % i + b"d" * 97
         t.mkdir(path)
-    t.file(path + b"/bottom", b"below 6000 bytes of path")
+    t.file(path + b"/bottom", b"at the bottom")
     t.symlink(path + b"/link", b"bottom")
     t.link(path + b"/bottom", b"deep/linked-from-the-bottom")
     path = b"deep/steps"
@@ -323,6 +323,10 @@ def attributes(t):
             struct.pack("<5I", 0x02000001, 1 << 10, 0, 0, 0))
     t.file(b"xattrs/acl", b"x", mode=0o640)
     t.xattr(b"xattrs/acl", "system.posix_acl_access", rules)
+    t.file(b"xattrs/acl-small", b"x", mode=0o640)
+    t.xattr(b"xattrs/acl-small", "system.posix_acl_access",
+            acl([(0x01, 6, nobody), (user, 4, 1000), (0x04, 4, nobody),
+                 (mask, 5, nobody), (other, 0, nobody)]))
     t.mkdir(b"xattrs/acl-dir")
     t.xattr(b"xattrs/acl-dir", "system.posix_acl_access", rules)
     t.xattr(b"xattrs/acl-dir", "system.posix_acl_default", rules)
@@ -373,9 +377,10 @@ def main():
     os.umask(0o022)
     os.makedirs(options.root, exist_ok=True)
     t = Tree(options.root, options.seed)
-    for part in (sizes, sparse, links, symlinks, specials, names, deep,
+    for part in (sizes, sparse, links, symlinks, specials, names,
                  directories, modes, times, attributes):
         part(t)
+    deep(t, 38 if options.plain else 60)
     if not options.plain:
         whiteout_names(t)
         sockets(t)
