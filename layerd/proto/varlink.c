@@ -150,21 +150,47 @@ static int send_all(int fd, const char *data, size_t size, const int *fds,
 	return 0;
 }
 
-int varlink_send(struct varlink *v, const json_t *message, const int *fds,
-		 size_t n_fds)
+/* The text of a message and its size, the NUL counted. */
+static int encode(const json_t *message, char **ret, size_t *ret_size)
 {
-	_cleanup_free_ char *text = NULL;
+	_cleanup_free_ char *text = json_dumps(message, JSON_COMPACT);
 	size_t size;
 
-	if (n_fds > VARLINK_FDS_MAX)
-		return -EINVAL;
-	text = json_dumps(message, JSON_COMPACT);
 	if (!text)
 		return -ENOMEM;
 	size = strlen(text) + 1;
 	if (size > VARLINK_MESSAGE_MAX)
 		return -EMSGSIZE;
-	return send_all(v->fd, text, size, fds, n_fds);
+	*ret = TAKE_PTR(text);
+	*ret_size = size;
+	return 0;
+}
+
+int varlink_send(struct varlink *v, const json_t *message, const int *fds,
+		 size_t n_fds)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t size;
+	int r;
+
+	if (n_fds > VARLINK_FDS_MAX)
+		return -EINVAL;
+	r = encode(message, &text, &size);
+	return r < 0 ? r : send_all(v->fd, text, size, fds, n_fds);
+}
+
+int varlink_hand_over(struct varlink *v, const json_t *message, int *fd)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t size;
+	int r = encode(message, &text, &size);
+
+	if (r == 0)
+		r = send_all(v->fd, text, size - 1, fd, 1);
+	if (r < 0)
+		return r;
+	closep(fd);
+	return send_all(v->fd, text + size - 1, 1, NULL, 0);
 }
 
 /* Keeps what was passed along; what is beyond the bounds is closed. */

@@ -32,6 +32,14 @@ int varlink_send(struct varlink *v, const json_t *message, const int *fds,
 		 size_t n_fds);
 
 /*
+ * The same with one descriptor of which the receiver gets the only copy: *fd is
+ * closed, and -1, before the message is complete. A receiver that attaches a
+ * mount and unmounts it at once is not told that it is busy. On failure *fd may
+ * be open still and stays the caller's.
+ */
+int varlink_hand_over(struct varlink *v, const json_t *message, int *fd);
+
+/*
  * Receives one object and the descriptors that came with it (O_CLOEXEC), owned
  * by the caller. Waits up to idle_ms for its first byte and up to
  * VARLINK_SLOW_MS for the rest; -1 waits forever. VARLINK_E_EOF at an orderly

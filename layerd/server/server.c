@@ -236,11 +236,10 @@ static int serve_call(struct connection *c, json_t *message, int fd)
 		return -ENOMEM;
 	if (call.oneway)
 		return 0;
-	r = varlink_send(c->varlink, reply, &reply_fd, reply_fd >= 0);
-	if (r == 0 && held) {
-		closep(&reply_fd);
+	r = reply_fd >= 0 ? varlink_hand_over(c->varlink, reply, &reply_fd)
+			  : varlink_send(c->varlink, reply, NULL, 0);
+	if (r == 0 && held)
 		wait_for_attachment(c);
-	}
 	return r;
 }
 

@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -141,6 +142,37 @@ static void test_a_message_round_trips_with_its_descriptors(void **state)
 	assert_true(fcntl(in[0], F_GETFD) & FD_CLOEXEC);
 	closep(&in[0]);
 	closep(&in[1]);
+}
+
+static void test_a_descriptor_handed_over_is_closed_before_the_end(void **state)
+{
+	_cleanup_(json_decrefp) json_t *sent = json_pack("{s:i}", "a", 1);
+	_cleanup_close_ int in = -1;
+	struct pair *p = *state;
+	struct pollfd out = {0};
+	char text[64], control[64];
+	struct iovec iov = {.iov_base = text, .iov_len = sizeof(text)};
+	struct msghdr m = {.msg_iov = &iov,
+			   .msg_iovlen = 1,
+			   .msg_control = control,
+			   .msg_controllen = sizeof(control)};
+	int ends[2];
+
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	assert_int_equal(varlink_hand_over(p->v, sent, &ends[0]), 0);
+	assert_int_equal(ends[0], -1);
+	/* What carries the descriptor ends before the message does. */
+	assert_int_equal(recvmsg(p->peer, &m, MSG_CMSG_CLOEXEC), 7);
+	assert_memory_equal(text, "{\"a\":1}", 7);
+	memcpy(&in, CMSG_DATA(CMSG_FIRSTHDR(&m)), sizeof(in));
+	assert_int_equal(read(p->peer, text, sizeof(text)), 1);
+	assert_int_equal(text[0], 0);
+	/* The receiver's was the last one. */
+	closep(&in);
+	out.fd = ends[1];
+	assert_int_equal(poll(&out, 1, 0), 1);
+	assert_true(out.revents & POLLERR);
+	closep(&ends[1]);
 }
 
 static void test_messages_of_one_write_come_one_at_a_time(void **state)
@@ -506,6 +538,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		TEST(test_a_message_round_trips_with_its_descriptors),
+		TEST(test_a_descriptor_handed_over_is_closed_before_the_end),
 		TEST(test_messages_of_one_write_come_one_at_a_time),
 		TEST(test_a_message_in_single_bytes_is_put_together),
 		TEST(test_the_longest_message_passes),
