@@ -22,7 +22,7 @@ def warm(context, paths, size, seconds):
         read_through(*paths.values())
         samples = rounds(
             {name: lambda i, path=path: 1 / fio(path, pattern, piece, seconds)
-             for name, path in paths.items()}, context.repeat)
+             for name, path in paths.items()}, context.repeat * 2)
         what = f"read {size} MiB, {what}, in page cache"
         for name in ("version", "session"):
             rows.append(speed(f"{what}, {name}", samples[name], "ext4",
@@ -64,7 +64,7 @@ def fresh(context, daemon, plain, mount, size, seconds):
 
 def run(context):
     size = context.size(1024, 256)
-    seconds = context.size(3, 1)
+    seconds = context.size(2, 1)
     plain = context.path("plain", "file")
     random_file(plain, size << 20)
     daemon = context.daemon("layerd").start()
