@@ -48,6 +48,8 @@ struct connection {
 	struct server *server;
 	struct varlink *varlink;
 	int fd;
+	int64_t idle_ms; /* when it began to wait for a call; 0: it serves one
+			  */
 	struct connection *next;
 };
 
@@ -259,6 +261,13 @@ static void remove_connection(struct connection *c)
 	free(c);
 }
 
+static void set_idle(struct connection *c, int64_t since_ms)
+{
+	pthread_mutex_lock(&c->server->lock);
+	c->idle_ms = since_ms;
+	pthread_mutex_unlock(&c->server->lock);
+}
+
 static void *connection_main(void *ctx)
 {
 	struct connection *c = ctx;
@@ -270,8 +279,10 @@ static void *connection_main(void *ctx)
 		int fds[VARLINK_FDS_MAX];
 		size_t n = 0;
 
+		set_idle(c, now_ms());
 		r = varlink_receive(c->varlink, SERVER_IDLE_MS, &message, fds,
 				    &n, &err);
+		set_idle(c, 0);
 		if (r == -EBADMSG)
 			log_warning("a client was disconnected: %s", err.text);
 		if (r == 0)
@@ -308,12 +319,17 @@ static void start_connection(struct server *s, int fd)
 	pthread_t thread;
 	int r;
 
-	if (!c || varlink_new(&c->varlink, fd) < 0) {
+	if (!c) {
+		closep(&fd);
+		return;
+	}
+	if (varlink_new(&c->varlink, fd) < 0) {
 		free(c);
 		return;
 	}
 	c->server = s;
 	c->fd = fd;
+	c->idle_ms = now_ms();
 	pthread_mutex_lock(&s->lock);
 	c->next = s->connections;
 	s->connections = c;
@@ -338,6 +354,21 @@ static void refuse(int fd)
 	(void)close(fd);
 }
 
+/* Makes room by ending the connection that has waited longest for a call. With
+ * the lock held; its thread removes it in a moment. */
+static void end_idle(struct server *s)
+{
+	struct connection *oldest = NULL;
+
+	for (struct connection *c = s->connections; c; c = c->next)
+		if (c->idle_ms && (!oldest || c->idle_ms < oldest->idle_ms))
+			oldest = c;
+	if (!oldest)
+		return;
+	oldest->idle_ms = 0;
+	(void)shutdown(oldest->fd, SHUT_RDWR);
+}
+
 static void accept_one(struct server *s)
 {
 	int fd = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC);
@@ -352,8 +383,10 @@ static void accept_one(struct server *s)
 	}
 	pthread_mutex_lock(&s->lock);
 	n = s->n;
-	pthread_mutex_unlock(&s->lock);
 	if (n >= SERVER_CONNECTIONS_MAX)
+		end_idle(s);
+	pthread_mutex_unlock(&s->lock);
+	if (n >= SERVER_CONNECTIONS_MAX + SERVER_CONNECTIONS_ENDING)
 		refuse(fd);
 	else
 		start_connection(s, fd);

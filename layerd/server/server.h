@@ -10,8 +10,11 @@
 #include "server/janitor.h"
 #include "volume/host.h"
 
-/* More connections than this are told to come again later. */
+/* When there are this many, each further one ends the one that has waited
+ * longest for a call; so many may be about to end. Beyond that, and when all
+ * serve calls, clients are told to come again later. */
 #define SERVER_CONNECTIONS_MAX 128
+#define SERVER_CONNECTIONS_ENDING 32
 /* A connection without a call for this long is closed. */
 #define SERVER_IDLE_MS 300000
 /* So long other calls wait for a client to attach the mount it was given. */
