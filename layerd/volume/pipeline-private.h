@@ -127,6 +127,10 @@ int pipeline_start(struct pipeline *p, struct err *err);
 /* The first error wins and ends all threads. */
 void pipeline_fail(struct pipeline *p, const struct err *err);
 
+/* Whether all that is taken from other packs is there; -ESTALE without a
+ * sentence: not all, and the catalog was put right. */
+int pipeline_check_reused(struct pipeline *p, struct err *err);
+
 /* Hands the open pack, if any, to a closer, and waits for closers. */
 void pipeline_close_pack(struct pipeline *p);
 void pipeline_join_closers(struct pipeline *p);

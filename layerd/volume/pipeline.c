@@ -6,7 +6,6 @@
  */
 #include "volume/pipeline-private.h"
 
-#include "store/layout.h"
 #include "util/cleanup.h"
 
 #include <errno.h>
@@ -301,31 +300,6 @@ void pipeline_result_release(struct pipeline_result *r)
 	*r = (struct pipeline_result){0};
 }
 
-/* A pack that the catalog knows may have left the store meanwhile. */
-static int check_reused_packs(struct pipeline *p, struct err *err)
-{
-	int stale = 0;
-
-	for (size_t i = 0; i < p->n_packs; i++) {
-		char key[STORE_KEY_MAX];
-		uint64_t size;
-		int r;
-
-		if (p->packs[i].ours)
-			continue;
-		store_key_pack(key, &p->packs[i].digest);
-		r = store_size(p->store, key, &size, err);
-		if (r == -ENOENT) {
-			r = catalog_remove_pack(p->catalog, &p->packs[i].digest,
-						err);
-			stale = -ESTALE;
-		}
-		if (r < 0)
-			return r;
-	}
-	return stale;
-}
-
 static int collect(struct pipeline *p, struct pipeline_result *ret,
 		   struct err *err)
 {
@@ -365,7 +339,7 @@ int pipeline_finish(struct pipeline *p, struct pipeline_result *ret,
 	if (r == 0 && p->error.code)
 		r = report(p, err);
 	if (r == 0)
-		r = check_reused_packs(p, err);
+		r = pipeline_check_reused(p, err);
 	if (r == 0)
 		r = collect(p, &result, err);
 	if (r < 0) {

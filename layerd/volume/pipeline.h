@@ -74,9 +74,9 @@ struct pipeline_result {
 void pipeline_result_release(struct pipeline_result *r);
 
 /*
- * Ends the stream. All packs are durable then. -ESTALE: the store has lost a
- * pack that the catalog knew; the catalog has been corrected and the stream
- * must be made again.
+ * Ends the stream. All packs are durable then. -ESTALE: what the catalog knew
+ * of the store is not so, as when a pack was lost; the catalog has been
+ * corrected and the stream must be made again.
  */
 int pipeline_finish(struct pipeline *p, struct pipeline_result *ret,
 		    struct err *err);

@@ -5,40 +5,12 @@
  */
 #include "volume/rebuild.h"
 
-#include "store/layout.h"
 #include "util/cleanup.h"
 #include "util/fault.h"
+#include "volume/contents.h"
 #include "volume/volume.h"
 
 #include <errno.h>
-
-/* The last bytes of a pack, twice as many as first thought if need be. */
-static int read_contents(struct host *h, const char *key, uint64_t size,
-			 struct pack_toc *ret, struct err *err)
-{
-	size_t want = (size_t)MIN(size, (uint64_t)PACK_TAIL_GUESS);
-
-	for (;;) {
-		_cleanup_free_ uint8_t *tail = malloc(want ? want : 1);
-		size_t need = 0;
-		int r;
-
-		if (!tail)
-			return err_oom(err);
-		r = store_get_range(h->store, key, size - want, want, tail,
-				    err);
-		if (r < 0)
-			return r;
-		r = pack_toc_decode(tail, want, size, ret, &need, err);
-		if (r != PACK_E_SHORT)
-			return r;
-		if (need <= want || need > size)
-			return err_set(err, EBADMSG,
-				       "%s has contents of an impossible size",
-				       key);
-		want = need;
-	}
-}
 
 static int add_pack(const char *key, uint64_t size, void *ctx, struct err *err)
 {
@@ -48,9 +20,10 @@ static int add_pack(const char *key, uint64_t size, void *ctx, struct err *err)
 	struct host *h = ctx;
 	struct digest pack;
 
+	(void)size;
 	if (!name || digest_parse(name + 1, &pack) < 0)
 		return 0;
-	if (read_contents(h, key, size, &toc, &problem) < 0)
+	if (contents_read(h->store, &pack, &toc, &problem) < 0)
 		return 0;
 	return catalog_add_pack(h->catalog, &pack, &toc, err);
 }
