@@ -173,3 +173,50 @@ catalog_is_replaced() {
 	lc show "$DIGEST" >/dev/null
 	daemon_stop
 }
+
+@test "a catalog that is wrong about the store costs no version" {
+	local pack
+
+	daemon_start
+	make_base
+	shut_down
+	sqlite3 "$T/state/catalog.db" 'UPDATE chunk SET offset = offset + 1'
+	daemon_start
+	lc new offsets --from "$T/src"
+	verify_volume offsets
+	is_version "$T/base.1" offsets
+
+	shut_down
+	sqlite3 "$T/state/catalog.db" 'UPDATE chunk SET length = length + 1'
+	daemon_start
+	lc new lengths --from "$T/src"
+	verify_volume lengths
+
+	# What it takes for one chunk is another.
+	shut_down
+	sqlite3 "$T/state/catalog.db" '
+		CREATE TEMP TABLE was AS
+			SELECT row_number() OVER (ORDER BY digest) AS n, *
+			FROM chunk;
+		UPDATE chunk SET (pack, offset, length, size) = (
+			SELECT b.pack, b.offset, b.length, b.size
+			FROM was a, was b WHERE a.digest = chunk.digest AND
+			b.n = a.n % (SELECT count(*) FROM was) + 1)'
+	daemon_start
+	lc new others --from "$T/src"
+	verify_volume others
+
+	# A pack that was cut short, or lost.
+	shut_down
+	rm -rf "$T/state/cache"
+	pack=$(find "$T/state/store/packs" -type f -size +100k | head -1)
+	truncate -s 100000 "$pack"
+	daemon_start
+	lc new cut --from "$T/src"
+	verify_volume cut
+	rm "$pack"
+	lc new lost --from "$T/src"
+	verify_volume lost
+	is_version "$T/base.1" lost
+	daemon_stop
+}
