@@ -100,7 +100,7 @@ static int parse_number(const uint8_t *field, size_t n, uint64_t *ret)
 	return 0;
 }
 
-static int parse_decimal(const char *s, size_t n, uint64_t *ret)
+static int parse_decimal(const char *s, size_t n, uint64_t max, uint64_t *ret)
 {
 	uint64_t v = 0;
 
@@ -109,7 +109,7 @@ static int parse_decimal(const char *s, size_t n, uint64_t *ret)
 	for (size_t i = 0; i < n; i++) {
 		uint64_t digit = (uint64_t)(s[i] - '0');
 
-		if (s[i] < '0' || s[i] > '9' || v > (INT64_MAX - digit) / 10)
+		if (s[i] < '0' || s[i] > '9' || v > (max - digit) / 10)
 			return -EBADMSG;
 		v = v * 10 + digit;
 	}
@@ -131,21 +131,25 @@ static int parse_mtime(const char *s, size_t n, struct tar_header *h)
 	n -= negative;
 	dot = memchr(s, '.', n);
 	whole = dot ? (size_t)(dot - s) : n;
-	if (parse_decimal(s, whole, &seconds) < 0)
+	if (parse_decimal(s, whole, (uint64_t)INT64_MAX + negative, &seconds) <
+	    0)
 		return -EBADMSG;
 	if (dot) {
 		digits = MIN(n - whole - 1, (size_t)9);
 		for (size_t i = whole + 1; i < n; i++)
 			if (s[i] < '0' || s[i] > '9')
 				return -EBADMSG;
-		if (digits && parse_decimal(dot + 1, digits, &fraction) < 0)
+		if (digits &&
+		    parse_decimal(dot + 1, digits, INT64_MAX, &fraction) < 0)
 			return -EBADMSG;
 		for (; digits < 9; digits++)
 			fraction *= 10;
 		nsec = (uint32_t)fraction;
 	}
-	h->mtime = negative ? -(int64_t)seconds : (int64_t)seconds;
+	h->mtime = (int64_t)(negative ? 0 - seconds : seconds);
 	if (negative && nsec) {
+		if (h->mtime == INT64_MIN)
+			return -EBADMSG;
 		h->mtime--;
 		nsec = 1000000000u - nsec;
 	}
@@ -169,7 +173,8 @@ static int next_record(char **p, char *end, struct record *ret)
 	char *equals, *last;
 	uint64_t length;
 
-	if (!space || parse_decimal(*p, (size_t)(space - *p), &length) < 0 ||
+	if (!space ||
+	    parse_decimal(*p, (size_t)(space - *p), INT64_MAX, &length) < 0 ||
 	    length > (uint64_t)(end - *p) ||
 	    length < (uint64_t)(space - *p) + 4)
 		return -EBADMSG;
@@ -209,7 +214,7 @@ static int apply_record(struct tar_header *h, struct record *r,
 	else if (strcmp(r->keyword, "GNU.sparse.major") == 0)
 		h->map_inside = strcmp(r->value, "1") == 0;
 	else if (strcmp(r->keyword, "size") == 0 && r->size)
-		return parse_decimal(r->value, r->size, &h->stored);
+		return parse_decimal(r->value, r->size, INT64_MAX, &h->stored);
 	else if (strcmp(r->keyword, "mtime") == 0 && r->size)
 		return parse_mtime(r->value, r->size, h);
 	else

@@ -76,6 +76,8 @@ static void test_times_come_back_to_the_nanosecond(void **state)
 		{0100000000000, 0},
 		{INT64_MAX, 999999999},
 		{INT64_MIN + 2, 1},
+		{INT64_MIN, 0},
+		{INT64_MIN, 1},
 	};
 	struct entry entries[ARRAY_SIZE(times)] = {0};
 
