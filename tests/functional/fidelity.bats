@@ -400,3 +400,89 @@ for i in range(0, 1 << 30, 1 << 13):
 	dump --no-holes m >got
 	same_dump want got
 }
+
+@test "files beyond what a tar header's size field holds are kept" {
+	mkdir plain
+	truncate -s 9G plain/9g
+	echo 9 >>plain/9g
+	truncate -s 15T plain/15t
+	echo 15 >>plain/15t
+	truncate -s 10T plain/hole
+	touch -d '2001-02-03 04:05:06' plain/*
+	layerctl new v --from plain
+	layerctl mount v m
+	for f in 9g 15t hole; do
+		[ "$(stat -c %s:%Y m/$f)" = "$(stat -c %s:%Y plain/$f)" ]
+		cmp <(tail -c 100000 m/$f) <(tail -c 100000 plain/$f)
+		cmp <(head -c 100000 m/$f) <(head -c 100000 plain/$f)
+	done
+	layerctl layer verify v
+}
+
+@test "times beyond what a disk keeps are kept" {
+	local t
+	mkdir plain
+	mount -t tmpfs tmpfs plain
+	for t in -9223372036854775808 9223372036854775807 -62135596800.5 \
+		253402300800 -99999999999.000000001 68719476736; do
+		touch -d "@$t" "plain/$t"
+	done
+	touch -d @-99999999999.5 plain
+	dump plain >want
+	grep -q 'mtime=-9223372036854775808000000000' want
+	layerctl new v --from plain
+	layerctl mount v@1 m
+	dump m >got
+	same_dump want got
+	layerctl layer verify v
+}
+
+@test "a file of thousands of names keeps them all when it is changed" {
+	mkdir plain
+	echo x >plain/f
+	(cd plain && python3 -c '
+import os
+for i in range(20000):
+    os.link("f", "l%d" % i)')
+	layerctl new v --from plain
+	layerctl mount v m
+	echo y >>m/l5
+	layerctl commit v
+	layerctl mount v@2 m2
+	[ "$(find m2 -samefile m2/f | wc -l)" = 20001 ]
+	[ "$(cat m2/l19999)" = $'x\ny' ]
+}
+
+@test "holes smaller than a block of the index become zeros" {
+	mkdir plain
+	truncate -s 200M img
+	mkfs.ext4 -q -b 1024 img
+	mount -o loop img plain
+	rmdir plain/lost+found
+	python3 -c '
+import os
+fd = os.open("plain/f", os.O_CREAT | os.O_WRONLY)
+for i in range(200):
+    os.pwrite(fd, b"%d" % i, i * 3000)
+os.ftruncate(fd, 700001)'
+	dump --no-holes plain >want
+	layerctl new v --from plain
+	layerctl mount v@1 m
+	dump --no-holes m >got
+	same_dump want got
+}
+
+@test "a path that is too long is refused and no volume made" {
+	python3 - plain <<-'E'
+		import os, sys
+		os.mkdir(sys.argv[1])
+		os.chdir(sys.argv[1])
+		for i in range(660):
+		    os.mkdir("d" * 99)
+		    os.chdir("d" * 99)
+		open("f", "w").close()
+	E
+	fails 2 'cannot be stored: paths are .* at most 65535 bytes' \
+		layerctl new v --from plain
+	fails 3 'no volume v' layerctl show v
+}

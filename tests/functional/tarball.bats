@@ -225,3 +225,58 @@ bsdtar_limits() {
 	layerctl layer ls v | true
 	layerctl status
 }
+
+@test "our reader of an index and the kernel agree on every entry and byte" {
+	seal_tree
+	layerctl layer ls v --json >entries
+	layerctl mount v@1 m
+	python3 - entries v.tar m <<-'E'
+		import json, os, re, stat, sys
+		kinds = {stat.S_IFREG: "file", stat.S_IFDIR: "directory",
+		         stat.S_IFLNK: "symlink", stat.S_IFIFO: "fifo",
+		         stat.S_IFBLK: "block", stat.S_IFCHR: "character"}
+		def raw(s):
+		    return re.sub(rb"\\x([0-9a-f]{2})",
+		                  lambda m: bytes([int(m[1], 16)]), s.encode())
+		def data(e):
+		    runs = e.get("extents")
+		    if runs is None:
+		        runs = [{"offset": 0, "length": e["size"]}]
+		    out, at = bytearray(e["size"]), e.get("payload", 0)
+		    for run in runs:
+		        o, n = run["offset"], run["length"]
+		        out[o:o + n] = os.pread(tar, n, at)
+		        at += n
+		    return out
+		tar = os.open(sys.argv[2], os.O_RDONLY)
+		entries = json.load(open(sys.argv[1]))["entries"]
+		seen = {}
+		for e in entries:
+		    path = os.path.join(os.fsencode(sys.argv[3]), raw(e["path"]))
+		    st = os.lstat(path)
+		    if e["kind"] == "hardlink":
+		        assert seen[raw(e["target"])] == st.st_ino, e
+		        continue
+		    seen[raw(e["path"])] = st.st_ino
+		    assert e["kind"] == kinds[stat.S_IFMT(st.st_mode)], e
+		    assert e["mode"] == stat.S_IMODE(st.st_mode), e
+		    assert (e["uid"], e["gid"]) == (st.st_uid, st.st_gid), e
+		    ns = e["mtime"] * 10**9 + e["mtime_nsec"]
+		    assert ns == st.st_mtime_ns, e
+		    names = os.listxattr(path, follow_symlinks=False)
+		    assert sorted(map(raw, e.get("xattrs", []))) == \
+		        sorted(map(os.fsencode, names)), e
+		    if e["kind"] == "symlink":
+		        assert raw(e["target"]) == os.readlink(path), e
+		    if e["kind"] in ("block", "character"):
+		        assert e["device"] == "%d:%d" % (
+		            os.major(st.st_rdev), os.minor(st.st_rdev)), e
+		    if e["kind"] == "file":
+		        assert e["size"] == st.st_size, e
+		        with open(path, "rb") as f:
+		            assert f.read() == data(e), e
+		count = sum(len(d) + len(f) for _, d, f in
+		            os.walk(os.fsencode(sys.argv[3])))
+		assert count + 1 == len(entries), (count, len(entries))
+	E
+}
