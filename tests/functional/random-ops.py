@@ -73,6 +73,7 @@ class Run:
     def __init__(self, options):
         self.o = options
         self.random = random.Random(options.seed)
+        self.volume = "random-%d" % options.seed
         self.since = time.time_ns() - 10**9
         self.mount = os.fsencode(os.path.join(options.work, "m"))
         self.plain = os.fsencode(os.path.join(options.work, "plain"))
@@ -328,7 +329,7 @@ class Run:
                      self.rough(self.plain), self.rough(self.mount))
         exact = self.dump(self.mount)
         rough = self.rough(self.plain)
-        reply = self.layerctl(how, "random")
+        reply = self.layerctl(how, self.volume)
         sequence = reply["version"]["sequence"]
         self.note("----", how, sequence)
         self.versions[sequence] = (exact, rough)
@@ -338,7 +339,7 @@ class Run:
                      self.dump(self.mount))
 
     def attach(self):
-        self.layerctl("mount", "random", os.fsdecode(self.mount))
+        self.layerctl("mount", self.volume, os.fsdecode(self.mount))
 
     def resume(self):
         self.note("---- unmount and mount")
@@ -374,7 +375,7 @@ class Run:
 
     def check_versions(self):
         for sequence, (exact, rough) in self.versions.items():
-            reference = "random@%d" % sequence
+            reference = "%s@%d" % (self.volume, sequence)
             root = os.path.join(self.o.work, "m2")
             self.layerctl("mount", reference, root)
             try:
@@ -386,14 +387,14 @@ class Run:
                 subprocess.run(["umount", root], check=True)
 
     def check_layers(self):
-        version = self.layerctl("show", "random")["version"]
+        version = self.layerctl("show", self.volume)["version"]
         for layer in version["layers"]:
             self.layerctl("layer", "verify", layer["digest"])
 
     def run(self):
         os.mkdir(self.plain)
         os.chmod(self.plain, 0o755)
-        self.layerctl("new", "random")
+        self.layerctl("new", self.volume)
         self.attach()
         for _ in range(self.o.operations):
             self.step()

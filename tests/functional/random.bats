@@ -13,6 +13,6 @@ load helper
 		LAYERD_STATE_DIR=$T/state python3 "$HELPER_DIR/random-ops.py" \
 			--seed "$seed" \
 			--operations "${LAYERD_TEST_OPERATIONS:-400}" "$T/$seed"
-		layerctl unmount random
+		layerctl unmount "random-$seed"
 	done
 }
