@@ -4,8 +4,10 @@
  * Opening and migrating the catalog.
  *
  * Opening takes milliseconds however large the file is: it reads the header and
- * the schema and prepares every statement, which proves that the tables are
- * ours. Damage further in shows when a page is read (SQLITE_CORRUPT, -EBADMSG).
+ * the schema, prepares every statement, which proves that the tables are ours,
+ * and reads a row of each. Damage further in shows when a page is read
+ * (SQLITE_CORRUPT, -EBADMSG); it is remembered by a file beside the database,
+ * PATH.damaged, and the next opening puts both away.
  * Losing the last transactions in a power cut is fine (synchronous=NORMAL), as
  * the store is the truth; writing to the wrong file is not, so a database with
  * another application_id is put aside like a damaged one.
@@ -108,6 +110,16 @@ static int prepare(struct catalog *c)
 	return SQLITE_OK;
 }
 
+/* The roots of the large tables, all of the small ones that a start needs. */
+static int probe(struct catalog *c)
+{
+	return run(c, "SELECT * FROM meta; SELECT * FROM mount;"
+		      "SELECT * FROM pack LIMIT 1; SELECT * FROM chunk LIMIT 1;"
+		      "SELECT * FROM version LIMIT 1;"
+		      "SELECT * FROM layer LIMIT 1;"
+		      "SELECT * FROM cache LIMIT 1;");
+}
+
 /* 0, CATALOG_E_NEW, or -EBADMSG for a newer schema; *ret_code is SQLite's. */
 static int open_schema(struct catalog *c, int *ret_code, struct err *err)
 {
@@ -139,6 +151,8 @@ static int open_schema(struct catalog *c, int *ret_code, struct err *err)
 		code = migrate(c, version);
 	if (code == SQLITE_OK)
 		code = prepare(c);
+	if (code == SQLITE_OK)
+		code = probe(c);
 	*ret_code = code;
 	return r;
 }
@@ -240,14 +254,20 @@ static int put_aside(const char *path, struct err *err)
 
 int catalog_open(struct catalog **ret, const char *path, struct err *err)
 {
-	int r;
+	char mark[PATH_MAX];
+	int n, r;
 
-	r = open_once(ret, path, err);
+	n = snprintf(mark, sizeof(mark), "%s" CATALOG_DAMAGED, path);
+	if (n < 0 || n >= (int)sizeof(mark))
+		return err_errno(err, ENAMETOOLONG, "the catalog %s", path);
+	r = access(mark, F_OK) == 0 ? DAMAGED : open_once(ret, path, err);
 	if (r != DAMAGED)
 		return r;
 	r = put_aside(path, err);
 	if (r < 0)
 		return r;
+	if (unlink(mark) < 0 && errno != ENOENT)
+		return err_errno(err, errno, "cannot remove %s", mark);
 	r = open_once(ret, path, err);
 	if (r == DAMAGED)
 		return err_set(err, EIO, "cannot create a new catalog at %s",

@@ -4,6 +4,19 @@
 #include "util/cleanup.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+
+/* Without the mark the same error shows again after the next start. */
+static void mark_damaged(const struct catalog *c)
+{
+	_cleanup_close_ int fd = -1;
+	char mark[PATH_MAX];
+	int n = snprintf(mark, sizeof(mark), "%s" CATALOG_DAMAGED, c->path);
+
+	if (n > 0 && n < (int)sizeof(mark))
+		fd = open(mark, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+}
 
 int query_error(const struct catalog *c, int code, struct err *err)
 {
@@ -12,10 +25,11 @@ int query_error(const struct catalog *c, int code, struct err *err)
 	case SQLITE_NOTADB:
 	case SQLITE_ERROR:
 	case SQLITE_MISMATCH:
+		mark_damaged(c);
 		return err_set(err, EBADMSG,
-			       "the catalog %s is damaged (%s); stop layerd, "
-			       "delete the file and start it again: the "
-			       "catalog is rebuilt from the store",
+			       "the catalog %s is damaged (%s); nothing was "
+			       "lost, restart layerd: it sets the file aside "
+			       "and makes the catalog anew from the store",
 			       c->path, sqlite3_errstr(code));
 	case SQLITE_FULL:
 		return err_set(err, ENOSPC,

@@ -56,5 +56,9 @@ int query_run(struct query *q, struct err *err);
 /* BEGIN, COMMIT or ROLLBACK. */
 int query_simple(struct catalog *c, enum schema_query which, struct err *err);
 
-/* The negative errno for a code of SQLite, with a sentence. */
+/* Behind the catalog's path: a file that says that the catalog is damaged. */
+#define CATALOG_DAMAGED ".damaged"
+
+/* The negative errno for a code of SQLite, with a sentence. Makes the file
+ * above where the code says so. */
 int query_error(const struct catalog *c, int code, struct err *err);
