@@ -220,3 +220,49 @@ catalog_is_replaced() {
 	is_version "$T/base.1" lost
 	daemon_stop
 }
+
+# A volume, all the way. Stops at what fails.
+make_many() {
+	lc new "$1" --from "$T/many" &&
+		verify_volume "$1" &&
+		lc mount "$1@1" "$T/m2" &&
+		is_tree "$T/many.1" "$T/m2" &&
+		lc unmount "$T/m2"
+}
+
+@test "damage inside the catalog is found, and mended by a restart" {
+	local page pages refused=0 status
+
+	daemon_start
+	mkdir "$T/many"
+	for page in {1..60}; do
+		head -c 70000 /dev/urandom >"$T/many/$page"
+	done
+	dump "$T/many" >"$T/many.1"
+	lc new many --from "$T/many"
+	daemon_stop
+	cp "$T/state/catalog.db" "$T/catalog"
+	pages=$(($(stat -c %s "$T/catalog") / 4096))
+	[ "$pages" -gt 8 ]
+	for ((page = 1; page < pages; page++)); do
+		rm -f "$T"/state/catalog.db*
+		cp "$T/catalog" "$T/state/catalog.db"
+		dd if=/dev/urandom of="$T/state/catalog.db" bs=4096 \
+			seek="$page" count=1 conv=notrunc status=none
+		daemon_start
+		status=0
+		make_many "page-$page" >"$T/output" 2>&1 || status=$?
+		if [ "$status" != 0 ]; then
+			cat "$T/output"
+			[ "$status" = 9 ]
+			grep -q 'catalog.*damaged.*restart layerd' "$T/output"
+			refused=$((refused + 1))
+			daemon_stop
+			daemon_start
+			make_many "again-$page"
+		fi
+		daemon_stop
+	done
+	echo "$refused of $pages pages were refused"
+	[ "$refused" -gt 0 ]
+}

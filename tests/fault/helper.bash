@@ -117,7 +117,7 @@ verify_volume() {
 
 	for layer in $(lc log "$1" --json |
 		jq -r '.versions[].layers[].digest' | LC_ALL=C sort -u); do
-		lc layer verify "$layer"
+		lc layer verify "$layer" || return
 	done
 }
 
