@@ -153,8 +153,7 @@ static int lock_state(struct host *h, struct err *err)
 
 static int open_directories(struct host *h, struct err *err)
 {
-	const char *const runtime[] = {h->lower_dir, h->mount_dir,
-				       h->empty_dir};
+	const char *const inner[] = {h->empty_dir, h->lower_dir, h->mount_dir};
 	int r = refuse_comma(h->state_dir, err);
 
 	if (r == 0)
@@ -173,8 +172,8 @@ static int open_directories(struct host *h, struct err *err)
 			      h->state_dir);
 	if (r == 0)
 		r = make_directory(h->runtime_dir, 0755, err);
-	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(runtime); i++)
-		r = make_directory(runtime[i], 0700, err);
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(inner); i++)
+		r = make_directory(inner[i], 0700, err);
 	/* Without the privilege to mount, everything but mounting works. */
 	if (r == 0 && geteuid() == 0) {
 		r = mount_make_private(h->lower_dir, err);
@@ -235,7 +234,7 @@ int host_open(struct host **ret, const char *state_dir, const char *runtime_dir,
 		h->lower_dir = NULL;
 	if (asprintf(&h->mount_dir, "%s/mounts", runtime_dir) < 0)
 		h->mount_dir = NULL;
-	if (asprintf(&h->empty_dir, "%s/empty", runtime_dir) < 0)
+	if (asprintf(&h->empty_dir, "%s/empty", state_dir) < 0)
 		h->empty_dir = NULL;
 	if (!h->state_dir || !h->runtime_dir || !h->lower_dir ||
 	    !h->mount_dir || !h->empty_dir)

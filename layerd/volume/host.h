@@ -18,8 +18,10 @@ struct host {
 	char *runtime_dir;
 	char *lower_dir; /* RUNTIME/lower: EROFS mounts */
 	char *mount_dir; /* RUNTIME/mounts: each session's own mount */
-	char *empty_dir; /* RUNTIME/empty */
-	char id[40];	 /* of this host, random, kept in the state directory */
+	/* STATE/empty, for overlays with nothing below. overlayfs ties an upper
+	 * directory to it, so it must be the same one after a reboot. */
+	char *empty_dir;
+	char id[40]; /* of this host, random, kept in the state directory */
 	char boot_id[40];
 	int state_fd;
 	int lock_fd;
