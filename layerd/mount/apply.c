@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/mount.h>
+#include <linux/openat2.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -265,10 +266,22 @@ int mount_attach(int fd, const char *path, struct err *err)
 	return 0;
 }
 
-int mount_copy(const char *path, int *ret_fd, struct err *err)
+int mount_copy(const char *path, const char *root, int *ret_fd, struct err *err)
 {
-	int fd = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	struct open_how how = {.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC,
+			       .resolve = RESOLVE_IN_ROOT |
+					  RESOLVE_NO_SYMLINKS |
+					  RESOLVE_NO_XDEV};
+	_cleanup_close_ int top = open(path, O_PATH | O_CLOEXEC);
+	_cleanup_close_ int from = -1;
+	int fd = -1;
 
+	if (top >= 0)
+		from = (int)syscall(SYS_openat2, top, root, &how, sizeof(how));
+	if (from >= 0)
+		fd = open_tree(from, "",
+			       OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC |
+				       AT_EMPTY_PATH);
 	if (fd < 0)
 		return err_errno(err, errno, "cannot copy the mount at %s",
 				 path);
@@ -276,16 +289,14 @@ int mount_copy(const char *path, int *ret_fd, struct err *err)
 	return 0;
 }
 
-int mount_restrict(int fd, struct err *err)
+int mount_restrict(int fd, uint64_t attributes, struct err *err)
 {
-	struct mount_attr attributes = {
-		.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
-	};
+	struct mount_attr set = {.attr_set = attributes};
 
-	if (mount_setattr(fd, "", AT_EMPTY_PATH, &attributes,
-			  sizeof(attributes)) < 0)
+	if (attributes &&
+	    mount_setattr(fd, "", AT_EMPTY_PATH, &set, sizeof(set)) < 0)
 		return err_errno(err, errno,
-				 "cannot set nosuid and nodev on a mount");
+				 "cannot set the attributes of a mount");
 	return 0;
 }
 

@@ -28,13 +28,18 @@
 int mount_plan_apply(const struct mount_plan *plan, int *ret_fd,
 		     struct err *err);
 
-/* Attaches the detached mount fd to the directory path, or returns a detached
- * copy of what is mounted at path. */
+/* Attaches the detached mount fd to the directory path. */
 int mount_attach(int fd, const char *path, struct err *err);
-int mount_copy(const char *path, int *ret_fd, struct err *err);
 
-/* Takes the power of setuid files and device nodes from a detached mount. */
-int mount_restrict(int fd, struct err *err);
+/*
+ * A detached copy of what is mounted at path: of all of it where root is "/",
+ * else of the file or directory root in it, whose symlinks are not followed.
+ */
+int mount_copy(const char *path, const char *root, int *ret_fd,
+	       struct err *err);
+
+/* Sets attributes (MOUNT_ATTR_*) of a detached mount, clears none. */
+int mount_restrict(int fd, uint64_t attributes, struct err *err);
 
 /* Whether path is the root of a mount. -errno when it cannot be examined. */
 int mount_is_root(const char *path);

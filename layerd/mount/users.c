@@ -10,30 +10,37 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+
+static void release_place(struct mount_place *place)
+{
+	free(place->path);
+	free(place->root);
+}
 
 void mount_places_release(struct mount_places *places)
 {
 	for (size_t i = 0; i < places->n; i++)
-		free(places->items[i].path);
+		release_place(&places->items[i]);
 	free(places->items);
 	*places = (struct mount_places){0};
 }
 
-static int add_place(struct mount_places *places, pid_t pid, const char *path)
+/* Takes over what place points to, also when it fails. */
+static int add_place(struct mount_places *places, struct mount_place *place)
 {
 	struct mount_place *items;
 
 	items = reallocarray(places->items, places->n + 1, sizeof(*items));
-	if (!items)
+	if (items)
+		places->items = items;
+	if (!items || !place->path || !place->root) {
+		release_place(place);
 		return -ENOMEM;
-	places->items = items;
-	items[places->n].pid = pid;
-	items[places->n].path = strdup(path);
-	if (!items[places->n].path)
-		return -ENOMEM;
-	places->n++;
+	}
+	items[places->n++] = *place;
 	return 0;
 }
 
@@ -61,6 +68,34 @@ static bool is_below(const char *path, const char *root)
 	return strncmp(path, root, n) == 0 && (path[n] == '/' || !path[n]);
 }
 
+static uint64_t parse_attributes(const char *options)
+{
+	static const struct {
+		const char *name;
+		uint64_t attribute;
+	} known[] = {
+		{"ro", MOUNT_ATTR_RDONLY},
+		{"nosuid", MOUNT_ATTR_NOSUID},
+		{"nodev", MOUNT_ATTR_NODEV},
+		{"noexec", MOUNT_ATTR_NOEXEC},
+	};
+	uint64_t found = 0;
+
+	while (*options) {
+		size_t n = strcspn(options, ",");
+
+		for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
+			if (strlen(known[i].name) == n &&
+			    strncmp(options, known[i].name, n) == 0)
+				found |= known[i].attribute;
+		options += n + (options[n] == ',');
+	}
+	return found;
+}
+
+/* The fields of mountinfo, proc_pid_mountinfo(5), as far as they are used. */
+enum { FIELD_DEVICE = 2, FIELD_ROOT, FIELD_PATH, FIELD_OPTIONS, FIELDS };
+
 static int read_mountinfo(dev_t device, pid_t pid, const char *skip,
 			  struct mount_places *places)
 {
@@ -77,15 +112,22 @@ static int read_mountinfo(dev_t device, pid_t pid, const char *skip,
 		return 0;
 	while (r == 0 && getline(&line, &size, f) > 0) {
 		char *save = NULL;
-		char *field[5] = {strtok_r(line, " \n", &save)};
+		char *field[FIELDS] = {strtok_r(line, " \n", &save)};
+		struct mount_place place = {.pid = pid};
 
-		for (size_t i = 1; i < 5; i++)
+		for (size_t i = 1; i < FIELDS; i++)
 			field[i] = strtok_r(NULL, " \n", &save);
-		if (!field[4] || strcmp(field[2], want) != 0)
+		if (!field[FIELDS - 1] ||
+		    strcmp(field[FIELD_DEVICE], want) != 0)
 			continue;
-		unescape_octal(field[4]);
-		if (!skip || !is_below(field[4], skip))
-			r = add_place(places, pid, field[4]);
+		unescape_octal(field[FIELD_ROOT]);
+		unescape_octal(field[FIELD_PATH]);
+		if (skip && is_below(field[FIELD_PATH], skip))
+			continue;
+		place.path = strdup(field[FIELD_PATH]);
+		place.root = strdup(field[FIELD_ROOT]);
+		place.attributes = parse_attributes(field[FIELD_OPTIONS]);
+		r = add_place(places, &place);
 	}
 	(void)fclose(f);
 	return r;

@@ -14,6 +14,8 @@
 struct mount_place {
 	pid_t pid;  /* a process in that mount namespace */
 	char *path; /* as that process sees it */
+	char *root; /* what of the file system is there: "/", or a path in it */
+	uint64_t attributes; /* MOUNT_ATTR_*, of those that forbid something */
 };
 
 struct mount_places {

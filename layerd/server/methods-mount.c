@@ -13,6 +13,7 @@
 #include "volume/session.h"
 
 #include <errno.h>
+#include <linux/mount.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -100,9 +101,11 @@ static int prepare_session(struct call *c, struct session *s, const char *path)
 		return err_oom(&c->err);
 	r = session_save(c->host, s, &c->err);
 	if (r == 0)
-		r = mount_copy(own, &c->reply_fd, &c->err);
+		r = mount_copy(own, "/", &c->reply_fd, &c->err);
 	if (r == 0 && c->uid != 0)
-		r = mount_restrict(c->reply_fd, &c->err);
+		r = mount_restrict(c->reply_fd,
+				   MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
+				   &c->err);
 	return r;
 }
 
@@ -330,15 +333,17 @@ int reattach_session(struct call *c, struct session *s,
 	int r = own ? 0 : -ENOMEM;
 
 	for (size_t i = 0; r == 0 && i < places->n; i++) {
+		const struct mount_place *place = &places->items[i];
 		_cleanup_close_ int fd = -1;
 
 		/* One place's mount may have brought another's back. */
-		if (is_attached(c, s, &places->items[i]))
+		if (is_attached(c, s, place))
 			continue;
-		r = mount_copy(own, &fd, NULL);
+		r = mount_copy(own, place->root, &fd, NULL);
 		if (r == 0)
-			r = mount_attach_in(places->items[i].pid, fd,
-					    places->items[i].path);
+			r = mount_restrict(fd, place->attributes, NULL);
+		if (r == 0)
+			r = mount_attach_in(place->pid, fd, place->path);
 	}
 	return r;
 }

@@ -10,8 +10,8 @@
  *  1. Each arrow is durable before the next step begins.
  *  2. The session names a capture only when that capture and the layers it
  *     belongs to are durable: session.json ties both and is replaced at once.
- *  3. Until the head has moved nothing that exists is changed. After it has,
- * the old session.json is still right: the next seal then writes once more what
+ *  3. Until the head has moved nothing that exists is changed. After it has, the
+ *     old session.json is still right: the next seal then writes once more what
  *     this one did, on top of the same layers.
  */
 #include "volume/seal.h"

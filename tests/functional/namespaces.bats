@@ -56,6 +56,29 @@ places() {
 	kill "$other"
 }
 
+@test "bind mounts of parts of a mount are put back as they were" {
+	layerctl new v
+	layerctl mount v m
+	mkdir -p "m/a b/c" bind
+	echo data >"m/a b/c/f"
+	echo file >m/f
+	touch file
+	mount --bind "m/a b/c" bind
+	mount -o remount,bind,ro,nosuid bind
+	mount --bind m/f file
+	exec 4<m/f
+	fails 5 'in use' layerctl finalize v
+	exec 4<&-
+	[ "$(ls bind)" = f ]
+	[ "$(cat bind/f file)" = $'data\nfile' ]
+	[[ $(findmnt -no VFS-OPTIONS bind) = ro,nosuid* ]]
+	not touch bind/f
+	touch m/f
+	layerctl finalize v
+	not mountpoint -q bind
+	not mountpoint -q file
+}
+
 @test "a finalize leaves nobody writing to a mount that is gone" {
 	layerctl new v
 	layerctl mount v m
