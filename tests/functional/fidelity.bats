@@ -44,7 +44,8 @@ r = random.Random(sys.argv[1])
 sys.stdout.buffer.write(r.randbytes(int(sys.argv[2])))' "$1" "$2"
 }
 
-deep_directory=$(printf "d%.0s" {1..40} | sed "s,.*,&/&/&/&/&/&/&/&/&/&,")
+# Longer than the 256 bytes overlayfs has for where a directory came from.
+deep_directory=$(printf '%040d/' 1 2 3 4 5 6 7 8 9 10 11 12)
 
 # What is below when the changes begin. All times are long past.
 make_base() {

@@ -13,6 +13,7 @@ import argparse
 import ctypes
 import errno
 import json
+import mmap
 import os
 import random
 import shutil
@@ -65,6 +66,27 @@ def punch(path, offset, length):
         os.close(fd)
 
 
+def store(path, offset, data):
+    """Through a mapping: no call tells of the write."""
+    fd = os.open(path, os.O_RDWR)
+    try:
+        size = os.fstat(fd).st_size
+        if size >= offset + len(data):
+            with mmap.mmap(fd, 0) as m:
+                m[offset:offset + len(data)] = data
+    finally:
+        os.close(fd)
+
+
+def link_unnamed(directory, path, data):
+    fd = os.open(directory, os.O_TMPFILE | os.O_WRONLY, 0o644)
+    try:
+        os.write(fd, data)
+        os.link("/proc/self/fd/%d" % fd, path, follow_symlinks=True)
+    finally:
+        os.close(fd)
+
+
 def exchange(old, new):
     check_libc(LIBC.renameat2(AT_FDCWD, old, AT_FDCWD, new, RENAME_EXCHANGE))
 
@@ -79,7 +101,7 @@ class Run:
         self.plain = os.fsencode(os.path.join(options.work, "plain"))
         self.versions = {}
         self.log = []
-        self.paths = {}
+        self.open = []
 
     # What there is, as the plain directory has it.
 
@@ -179,6 +201,33 @@ class Run:
             os.unlink(r + path)
         return do, (path,)
 
+    def op_open(self):
+        """Kept open, for appending, whatever becomes of the name."""
+        path, fds = self.file(), []
+        self.open.append(fds)
+        return lambda r: fds.append(
+            os.open(r + path, os.O_WRONLY | os.O_APPEND)), (path,)
+
+    def op_write_open(self):
+        fds = self.random.choice(self.open or [[]])
+        data = self.random.randbytes(self.random.randrange(1, 3000))
+
+        def do(r):
+            for fd in fds[1:] if r.startswith(self.mount) else fds[:1]:
+                os.write(fd, data)
+        return do, ()
+
+    def op_store(self):
+        path, offset = self.file(), self.random.randrange(0, 100000)
+        data = self.random.randbytes(self.random.randrange(1, 9000))
+        return lambda r: store(r + path, offset, data), (path, offset)
+
+    def op_link_unnamed(self):
+        path = self.new_path()
+        data = self.random.randbytes(self.random.choice(SIZES[1:]))
+        return lambda r: link_unnamed(r + os.path.dirname(path), r + path,
+                                      data), (path,)
+
     def op_symlink(self):
         path = self.new_path()
         # Now and then it leads somewhere, in particular to a directory.
@@ -264,7 +313,8 @@ class Run:
     WEIGHTS = {
         "create": 20, "write": 8, "append": 8, "truncate": 4, "replace": 4,
         "punch": 4, "rename": 8, "rename_directory": 10, "exchange": 4,
-        "link": 12, "append_and_unlink": 3, "symlink": 3, "fifo": 1,
+        "link": 12, "append_and_unlink": 3, "open": 3,
+        "write_open": 8, "store": 4, "link_unnamed": 2, "symlink": 3, "fifo": 1,
         "unlink": 5, "mkdir": 14, "rmdir": 3, "remove_tree": 2, "recreate": 3,
         "swap_type": 3, "chmod": 4, "chown": 3, "utime": 3, "setxattr": 3,
         "removexattr": 2
@@ -324,7 +374,14 @@ class Run:
             x.replace("x" * 255, "LONG")[:400]
             for x in sorted(lines, key=lambda x: x[1:])[:30])))
 
+    def close(self):
+        for fd in sum(self.open, []):
+            os.close(fd)
+        self.open = []
+
     def seal(self, how):
+        if how == "finalize":
+            self.close()
         self.compare("the mount is not the directory before %s" % how,
                      self.rough(self.plain), self.rough(self.mount))
         exact = self.dump(self.mount)
@@ -343,15 +400,14 @@ class Run:
 
     def resume(self):
         self.note("---- unmount and mount")
+        self.close()
         exact = self.dump(self.mount)
         subprocess.run(["umount", self.mount], check=True)
         self.attach()
         self.compare("the mount changed with unmount and mount", exact,
                      self.dump(self.mount))
 
-    def restart(self):
-        number = self.random.choice([signal.SIGTERM, signal.SIGKILL])
-        self.note("---- restart of the daemon,", number.name)
+    def end_daemon(self, number):
         pid = self.layerctl("status")["pid"]
         os.kill(pid, number)
         for _ in range(300):
@@ -359,6 +415,32 @@ class Run:
                 return
             time.sleep(0.1)
         raise Mismatch("the daemon does not end")
+
+    def restart(self):
+        number = self.random.choice([signal.SIGTERM, signal.SIGKILL])
+        self.note("---- restart of the daemon,", number.name)
+        self.end_daemon(number)
+
+    def reboot(self):
+        """What is left of a host is its state directory."""
+        self.note("---- reboot")
+        self.close()
+        exact = self.dump(self.mount)
+        self.end_daemon(signal.SIGKILL)
+        run = os.environ["LAYERD_RUNTIME_DIR"]
+        with open("/proc/self/mountinfo", encoding="utf-8") as f:
+            paths = [line.split()[4] for line in f]
+        for path in reversed(paths):
+            if path == os.fsdecode(self.mount) or path.startswith(run):
+                subprocess.run(["umount", path], check=True)
+        logs = os.path.join(self.o.work, "..", "old-logs")
+        os.makedirs(logs, exist_ok=True)
+        shutil.copy(os.path.join(run, "layerd.log"),
+                    os.path.join(logs, str(time.time_ns())))
+        shutil.rmtree(run)
+        self.attach()
+        self.compare("the mount changed with a reboot", exact,
+                     self.dump(self.mount))
 
     def step(self):
         dice = self.random.randrange(240)
@@ -370,6 +452,8 @@ class Run:
             self.resume()
         elif dice < 23:
             self.restart()
+        elif dice < 24:
+            self.reboot()
         else:
             self.operate()
 

@@ -108,7 +108,6 @@ bsdtar_limits() {
 	layerctl new a --from plain
 	layerctl new b --from plain
 	[ "$(digest_of a)" = "$(digest_of b)" ]
-	json_is true '.version.layers[0].digest != null' layerctl show a
 	stop_daemon
 	# Another locale, in the daemon and in the tool.
 	export LC_ALL
@@ -205,7 +204,6 @@ bsdtar_limits() {
 			return 1
 		}
 	done <files
-	for f in sparse/*; do :; done
 	for f in plain/sparse/* plain/names/wh/.wh.a \
 		$'plain/names/dir \xff\n/-\n' plain/links/b/c/three; do
 		layerctl layer cat v "${f#plain/}" | cmp - "$f"
