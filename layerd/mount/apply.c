@@ -131,7 +131,7 @@ static void raise_redirect_max(void)
 	set_parameter("/sys/module/overlay/parameters/redirect_max", PATH_MAX);
 }
 
-static int mount_image(const struct plan_image *image, struct err *err)
+static int mount_image(struct plan_image *image, struct err *err)
 {
 	_cleanup_free_ char *options = NULL;
 	int r = mount_is_root(image->directory);
@@ -151,6 +151,7 @@ static int mount_image(const struct plan_image *image, struct err *err)
 		return mount_failed(-1, errno, "EROFS image", image->index,
 				    err);
 	raise_read_ahead(image->directory);
+	image->mounted = true;
 	return 0;
 }
 
@@ -214,8 +215,7 @@ static int configure(int fs_fd, const struct mount_plan *plan)
 	return r;
 }
 
-int mount_plan_apply(const struct mount_plan *plan, int *ret_fd,
-		     struct err *err)
+int mount_plan_apply(struct mount_plan *plan, int *ret_fd, struct err *err)
 {
 	_cleanup_close_ int fs_fd = -1;
 	unsigned int attributes = plan->upper ? 0 : MOUNT_ATTR_RDONLY;

@@ -21,12 +21,11 @@
 #define MOUNT_READ_AHEAD_KB 4096
 
 /*
- * Mounts the images that are not mounted yet and makes the overlay, returned as
- * a detached mount in *ret_fd. Errors name the step and the path; -EPERM,
- * -EOPNOTSUPP and -ENOTBLK are explained.
+ * Mounts the images that are not mounted yet, marking them, and makes the
+ * overlay, returned as a detached mount in *ret_fd. Errors name the step and
+ * the path; -EPERM, -EOPNOTSUPP and -ENOTBLK are explained.
  */
-int mount_plan_apply(const struct mount_plan *plan, int *ret_fd,
-		     struct err *err);
+int mount_plan_apply(struct mount_plan *plan, int *ret_fd, struct err *err);
 
 /* Attaches the detached mount fd to the directory path. */
 int mount_attach(int fd, const char *path, struct err *err);

@@ -37,6 +37,7 @@ struct plan_image {
 	char *data;
 	char *directory; /* LOWER_ROOT/<layer object hex> */
 	struct digest object;
+	bool mounted; /* set by mount_plan_apply(): it was not before */
 };
 
 struct mount_plan {

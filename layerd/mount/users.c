@@ -94,7 +94,13 @@ static uint64_t parse_attributes(const char *options)
 }
 
 /* The fields of mountinfo, proc_pid_mountinfo(5), as far as they are used. */
-enum { FIELD_DEVICE = 2, FIELD_ROOT, FIELD_PATH, FIELD_OPTIONS, FIELDS };
+enum {
+	FIELD_DEVICE = 2,
+	FIELD_ROOT,
+	FIELD_PATH,
+	FIELD_OPTIONS,
+	FIELDS
+};
 
 static int read_mountinfo(dev_t device, pid_t pid, const char *skip,
 			  struct mount_places *places)

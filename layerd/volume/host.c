@@ -22,6 +22,7 @@ struct host *host_free(struct host *h)
 {
 	if (!h)
 		return NULL;
+	h->warmer = warmer_free(h->warmer);
 	h->catalog = catalog_free(h->catalog);
 	h->cache = cache_free(h->cache);
 	h->store = store_free(h->store);
@@ -244,6 +245,8 @@ int host_open(struct host **ret, const char *state_dir, const char *runtime_dir,
 		r = open_ids(h, err);
 	if (r == 0)
 		r = open_parts(h, ret_notice, err);
+	if (r == 0)
+		r = warmer_new(&h->warmer, h->cache, h->lower_dir, err);
 	if (r < 0)
 		return r;
 	*ret = TAKE_PTR(h);

@@ -7,6 +7,7 @@
 #include "catalog/catalog.h"
 #include "store/store.h"
 #include "util/error.h"
+#include "volume/warmer.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -29,6 +30,7 @@ struct host {
 	struct store *store;
 	struct cache *cache;
 	struct catalog *catalog;
+	struct warmer *warmer;
 
 	/*
 	 * Held while a session is made, and while layers are mounted or

@@ -112,6 +112,23 @@ static int make_plan(struct host *h, const struct version_layer *layers,
 	return mount_plan_make(request, ret, err);
 }
 
+/* The topmost first: it has what was written last. */
+static void warm_images(struct host *h, struct mount_plan *plan,
+			const struct version_layer *layers, size_t n)
+{
+	for (size_t i = n; i-- > 0;)
+		for (size_t k = 0; k < plan->n_images; k++) {
+			struct plan_image *image = &plan->images[k];
+
+			if (!image->mounted ||
+			    !digest_equal(&image->object, &layers[i].object))
+				continue;
+			image->mounted = false;
+			warmer_add(h->warmer, &layers[i].tar,
+				   &layers[i].object);
+		}
+}
+
 int mounting_make(struct host *h, const struct version_layer *layers, size_t n,
 		  const char *source, const char *upper, const char *work,
 		  bool restricted, const struct progress *progress, int *ret_fd,
@@ -133,6 +150,8 @@ int mounting_make(struct host *h, const struct version_layer *layers, size_t n,
 	pthread_mutex_lock(&h->sessions_lock);
 	r = mount_plan_apply(&plan, ret_fd, err);
 	pthread_mutex_unlock(&h->sessions_lock);
+	if (r == 0)
+		warm_images(h, &plan, layers, n);
 	return r;
 }
 

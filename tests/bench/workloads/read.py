@@ -104,7 +104,7 @@ def first_pass(context, daemon, plain, mount, size):
 
 def run(context):
     size = context.size(1024, 256)
-    seconds = context.size(10, 1)
+    seconds = context.size(5, 1)
     plain = context.path("plain", "file")
     random_file(plain, size << 20)
     daemon = context.daemon("layerd").start()

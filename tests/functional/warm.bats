@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# What a fresh mount takes over from the page cache.
+
+load helper
+
+# How much of a file is in the page cache, bytes.
+resident() {
+	fincore --bytes --noheadings --output RES "$1" | tr -d ' '
+}
+
+# Most of a file: the kernel may take a page back at any time.
+is_warm() {
+	[ "$(resident "$1")" -ge $(($2 * 3 / 4)) ]
+}
+
+# Takes the tarball of a volume's topmost layer out of the page cache.
+evict() {
+	local tar
+	tar=$(layerctl show "$1" --json |
+		jq -r '.version.layers[-1].digest | ltrimstr("sha256:")')
+	sync
+	python3 -c 'import os, sys
+fd = os.open(sys.argv[1], os.O_RDONLY)
+os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)' "state/cache/$tar/tar"
+}
+
+@test "a file that is in memory as a tarball soon is as a file" {
+	mkdir src
+	head -c 8M /dev/urandom >src/large
+	head -c 4K /dev/urandom >src/small
+	layerctl new hot --from src
+	layerctl mount hot@1 m
+	wait_for 'is_warm m/large $((8 << 20))'
+	[ "$(resident m/small)" = 0 ]
+	cmp src/large m/large
+}
+
+@test "only what is in memory of a sparse file is copied, and copied right" {
+	mkdir src
+	truncate -s 8M src/sparse
+	head -c 1M /dev/urandom |
+		dd of=src/sparse bs=1M seek=3 conv=notrunc status=none
+	layerctl new hot --from src
+	layerctl mount hot@1 m
+	wait_for 'is_warm m/sparse $((1 << 20))'
+	[ "$(resident m/sparse)" -le $((1 << 20)) ]
+	cmp src/sparse m/sparse
+}
+
+@test "what is on the disk only is not read for it" {
+	mkdir src
+	head -c 8M /dev/urandom >src/large
+	layerctl new cold --from src
+	head -c 8M /dev/urandom >src/large
+	layerctl new hot --from src
+	evict cold
+	layerctl mount cold@1 m
+	# Images take their turn.
+	layerctl mount hot@1 m2
+	wait_for 'is_warm m2/large $((8 << 20))'
+	[ "$(resident m/large)" = 0 ]
+}
+
+@test "an image is let go of when it is unmounted" {
+	mkdir src
+	head -c 64M /dev/urandom >src/large
+	layerctl new hot --from src
+	layerctl mount hot@1 m
+	layerctl unmount m
+	not grep -q "$T/run/lower/" /proc/self/mountinfo
+	layerctl mount hot@1 m
+	wait_for 'is_warm m/large $((64 << 20))'
+}
