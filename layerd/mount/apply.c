@@ -20,6 +20,7 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -355,12 +356,24 @@ int mount_drop(const char *path, struct err *err)
 /* What a child does in a mount namespace. */
 struct errand {
 	int (*run)(const struct errand *errand);
-	int fd;
+	ino_t namespace; /* the one that is meant; 0: whichever it is */
+	int fd;		 /* -1: none */
 	const char *path;
 	const char *name; /* in path, when it is a directory to work in */
 	dev_t device;
 	bool lazy;
 };
+
+/*
+ * A child with a table of files of its own would keep what other threads are
+ * about to close: a mount that they hand out would be busy, a lock that they
+ * release still be held.
+ */
+static pid_t fork_sharing_files(void)
+{
+	return (pid_t)syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL,
+			      NULL, NULL);
+}
 
 /*
  * Joins a mount namespace in a child, since threads share theirs. Between fork
@@ -370,6 +383,7 @@ static int run_in(pid_t pid, const struct errand *errand)
 {
 	_cleanup_close_ int ns = -1;
 	_cleanup_close_ int root = -1;
+	struct stat st;
 	char name[64];
 	int status;
 	pid_t child;
@@ -380,10 +394,14 @@ static int run_in(pid_t pid, const struct errand *errand)
 	root = open(name, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (ns < 0 || root < 0)
 		return -errno;
-	child = fork();
+	if (errand->namespace &&
+	    (fstat(ns, &st) < 0 || st.st_ino != errand->namespace))
+		return -ESRCH;
+	child = fork_sharing_files();
 	if (child < 0)
 		return -errno;
 	if (child == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (setns(ns, CLONE_NEWNS) < 0 || fchdir(root) < 0 ||
 		    chroot(".") < 0)
 			_exit(errno & 0x7f);
@@ -421,9 +439,12 @@ static int detach_call(const struct errand *e)
 	return 0;
 }
 
-int mount_attach_in(pid_t pid, int fd, const char *path)
+int mount_attach_in(pid_t pid, ino_t namespace, int fd, const char *path)
 {
-	struct errand errand = {.run = attach_call, .fd = fd, .path = path};
+	struct errand errand = {.run = attach_call,
+				.namespace = namespace,
+				.fd = fd,
+				.path = path};
 
 	return run_in(pid, &errand);
 }

@@ -58,7 +58,8 @@ int mount_drop(const char *path, struct err *err);
  * Attaches or detaches in the mount namespace of the process pid, through a
  * short-lived child. lazy: MNT_DETACH. Errors as of umount2(2) and
  * move_mount(2); path may come from anybody, and nothing but the file system
- * device is detached: -EINVAL.
+ * device is detached: -EINVAL. namespace is the inode of the one that is meant:
+ * -ESRCH when the process is in another one by now, or gone.
  */
-int mount_attach_in(pid_t pid, int fd, const char *path);
+int mount_attach_in(pid_t pid, ino_t namespace, int fd, const char *path);
 int mount_detach_in(pid_t pid, dev_t device, const char *path, bool lazy);

@@ -115,7 +115,7 @@ static int read_mountinfo(dev_t device, pid_t pid, const char *skip,
 	snprintf(want, sizeof(want), "%u:%u", major(device), minor(device));
 	f = fopen(name, "re");
 	if (!f)
-		return 0;
+		return -ESRCH;
 	while (r == 0 && getline(&line, &size, f) > 0) {
 		char *save = NULL;
 		char *field[FIELDS] = {strtok_r(line, " \n", &save)};
@@ -135,45 +135,54 @@ static int read_mountinfo(dev_t device, pid_t pid, const char *skip,
 		place.attributes = parse_attributes(field[FIELD_OPTIONS]);
 		r = add_place(places, &place);
 	}
+	if (r == 0 && ferror(f))
+		r = -ESRCH;
 	(void)fclose(f);
 	return r;
 }
 
-/* The inode numbers of namespaces that were read already. */
+/* The inode numbers of namespaces that were read to their end. */
 struct seen {
 	ino_t *items;
 	size_t n;
 };
 
-static int visit_namespace(pid_t pid, struct seen *seen, bool *ret_new)
+static bool was_seen(const struct seen *seen, ino_t namespace)
 {
+	for (size_t i = 0; i < seen->n; i++)
+		if (seen->items[i] == namespace)
+			return true;
+	return false;
+}
+
+/* A namespace counts only when it was read: this process may end any moment,
+ * and another one lead there. */
+static int visit_task(dev_t device, pid_t pid, const char *skip,
+		      struct seen *seen, struct mount_places *places)
+{
+	size_t before = places->n;
 	char name[64];
 	struct stat st;
 	ino_t *items;
+	int r;
 
-	*ret_new = false;
 	snprintf(name, sizeof(name), "/proc/%d/ns/mnt", (int)pid);
 	if (stat(name, &st) < 0)
+		return -ESRCH;
+	if (was_seen(seen, st.st_ino))
 		return 0;
-	for (size_t i = 0; i < seen->n; i++)
-		if (seen->items[i] == st.st_ino)
-			return 0;
 	items = reallocarray(seen->items, seen->n + 1, sizeof(*items));
 	if (!items)
 		return -ENOMEM;
 	seen->items = items;
-	items[seen->n++] = st.st_ino;
-	*ret_new = true;
-	return 0;
-}
-
-static int visit_process(dev_t device, pid_t pid, const char *skip,
-			 struct seen *seen, struct mount_places *places)
-{
-	bool new;
-	int r = visit_namespace(pid, seen, &new);
-
-	return r < 0 || !new ? r : read_mountinfo(device, pid, skip, places);
+	r = read_mountinfo(device, pid, skip, places);
+	for (size_t i = before; i < places->n; i++)
+		places->items[i].namespace = st.st_ino;
+	while (r < 0 && places->n > before)
+		release_place(&places->items[--places->n]);
+	if (r == 0)
+		items[seen->n++] = st.st_ino;
+	return r;
 }
 
 static pid_t parse_pid(const char *name)
@@ -182,6 +191,30 @@ static pid_t parse_pid(const char *name)
 	long pid = strtol(name, &end, 10);
 
 	return *end || pid <= 0 ? 0 : (pid_t)pid;
+}
+
+/* A process whose main thread has ended lives on in others. */
+static int visit_process(dev_t device, pid_t pid, const char *skip,
+			 struct seen *seen, struct mount_places *places)
+{
+	int r = visit_task(device, pid, skip, seen, places);
+	char name[64];
+	struct dirent *d;
+	DIR *tasks;
+
+	if (r != -ESRCH)
+		return r;
+	snprintf(name, sizeof(name), "/proc/%d/task", (int)pid);
+	tasks = opendir(name);
+	while (tasks && r == -ESRCH && (d = readdir(tasks))) {
+		pid_t task = parse_pid(d->d_name);
+
+		if (task)
+			r = visit_task(device, task, skip, seen, places);
+	}
+	if (tasks)
+		(void)closedir(tasks);
+	return r == -ESRCH ? 0 : r;
 }
 
 int mount_places_find(dev_t device, pid_t first, const char *skip,
@@ -218,12 +251,15 @@ int mount_places_find(dev_t device, pid_t first, const char *skip,
 static bool link_on_device(pid_t pid, const char *link, dev_t device)
 {
 	char name[600];
-	struct stat st;
+	struct statx st;
 	int n = snprintf(name, sizeof(name), "/proc/%d/%s", (int)pid, link);
 
 	if (n < 0 || n >= (int)sizeof(name))
 		return false;
-	return stat(name, &st) == 0 && st.st_dev == device;
+	/* It may be on a network file system whose server does not answer. */
+	return statx(AT_FDCWD, name, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT,
+		     STATX_TYPE, &st) == 0 &&
+	       makedev(st.stx_dev_major, st.stx_dev_minor) == device;
 }
 
 static bool has_open_file(pid_t pid, const char *folder, dev_t device)

@@ -12,8 +12,9 @@
 
 /* A place where the file system st_dev is attached. */
 struct mount_place {
-	pid_t pid;  /* a process in that mount namespace */
-	char *path; /* as that process sees it */
+	pid_t pid;	 /* a process or thread in that mount namespace */
+	ino_t namespace; /* the inode of its /proc/PID/ns/mnt */
+	char *path;	 /* as that process sees it */
 	char *root; /* what of the file system is there: "/", or a path in it */
 	uint64_t attributes; /* MOUNT_ATTR_*, of those that forbid something */
 };

@@ -76,6 +76,8 @@ static int find_or_create(struct call *c, const char *volume,
 		if (r == -ENOENT && !c->err.code)
 			r = create_if_missing(c, volume, ret);
 	} while (r == -EEXIST && !c->err.code);
+	if (r == 0)
+		r = call_check_caller(c);
 	return r < 0 || !*ret_resumed ? r : refuse_attached(c, *ret);
 }
 
@@ -332,19 +334,46 @@ int reattach_session(struct call *c, struct session *s,
 	_cleanup_free_ char *own = session_mount_path(c->host, s);
 	int r = own ? 0 : -ENOMEM;
 
-	for (size_t i = 0; r == 0 && i < places->n; i++) {
+	for (size_t i = 0; own && i < places->n; i++) {
 		const struct mount_place *place = &places->items[i];
 		_cleanup_close_ int fd = -1;
+		int k;
 
 		/* One place's mount may have brought another's back. */
 		if (is_attached(c, s, place))
 			continue;
-		r = mount_copy(own, place->root, &fd, NULL);
-		if (r == 0)
-			r = mount_restrict(fd, place->attributes, NULL);
-		if (r == 0)
-			r = mount_attach_in(place->pid, fd, place->path);
+		k = mount_copy(own, place->root, &fd, NULL);
+		if (k == 0)
+			k = mount_restrict(fd, place->attributes, NULL);
+		if (k == 0)
+			k = mount_attach_in(place->pid, place->namespace, fd,
+					    place->path);
+		/* The other places all the same. */
+		if (k < 0)
+			r = k;
 	}
+	return r;
+}
+
+/* Ends a session that is unmounted at one place, from all the others too: what
+ * is still written there would be lost without a word. */
+static int discard_session(struct call *c, struct session *s, bool lazy,
+			   const struct mount_places *places)
+{
+	_cleanup_mount_places_ struct mount_places others = {0};
+	int r = unmount_session(c, s, NULL, lazy, &others);
+
+	if (r == 0 && !lazy) {
+		r = refuse_users(c, s);
+		if (r < 0)
+			(void)reattach_session(c, s, &others);
+	}
+	if (r < 0) {
+		(void)reattach_session(c, s, places);
+		return r;
+	}
+	r = session_remove(c->host, s, &c->err);
+	janitor_wake(c->janitor);
 	return r;
 }
 
@@ -354,10 +383,8 @@ static int unmount_writable(struct call *c, struct session *s, const char *only,
 	_cleanup_mount_places_ struct mount_places places = {0};
 	int r = unmount_session(c, s, only, lazy, &places);
 
-	if (r == 0 && discard) {
-		r = session_remove(c->host, s, &c->err);
-		janitor_wake(c->janitor);
-	}
+	if (r == 0 && discard)
+		r = discard_session(c, s, lazy, &places);
 	if (r < 0)
 		return r;
 	c->reply = json_pack(
@@ -422,6 +449,8 @@ int find_target_session(struct call *c, const struct target *t,
 			  : session_find_device(c->host, t->device, true, ret,
 						&c->err);
 
+	if (r == 0)
+		r = call_check_caller(c);
 	if (r != -ENOENT || c->err.code)
 		return r;
 	if (t->volume) {

@@ -121,3 +121,34 @@ PYTHON
 	umount other
 	layerctl unmount m
 }
+
+@test "--discard ends a session everywhere or nowhere" {
+	layerctl new v
+	layerctl mount v m
+	echo data >m/f
+	mkdir other
+	mount --bind m other
+	exec 4<other/f
+	fails 5 'in use' layerctl unmount m --discard
+	exec 4<&-
+	[ "$(cat m/f other/f)" = $'data\ndata' ]
+	layerctl unmount m --discard
+	not mountpoint -q m
+	not mountpoint -q other
+	json_is '[]' .sessions layerctl sessions
+}
+
+@test "a mount that only a thread of an ended process has is found" {
+	layerctl new v
+	layerctl mount v m
+	echo data >m/f
+	# Its main thread ends, another one goes on in a namespace of its own.
+	unshare --mount --propagation private python3 -c '
+import ctypes, threading, time
+threading.Thread(target=time.sleep, args=(1000,)).start()
+ctypes.CDLL(None).syscall(60, 0)' 3>&- &
+	wait_for 'grep -q "^State:.Z" /proc/$!/status'
+	layerctl finalize v
+	not grep -q "$T/m " /proc/$!/task/[0-9]*/mountinfo
+	kill -9 $!
+}
