@@ -16,8 +16,6 @@
 
 /* Bounds for what a store may make us hold in memory. An index of 2 GiB has
  * some fifteen million names. */
-#define CACHE_OBJECT_MAX ((size_t)1 << 30)
-#define CACHE_INDEX_MAX ((size_t)2 << 30)
 
 /* A layer that is being filled; on the stack of the thread that does it. */
 struct cache_claim {

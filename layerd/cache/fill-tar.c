@@ -247,7 +247,8 @@ int fill_tar(struct cache *c, struct store *s,
 	     const struct layer_object *object, const struct places *places,
 	     int fd, cache_progress_fn progress, void *ctx, struct err *err)
 {
-	struct fill f = {.store = s,
+	struct fill f = {.cache = c,
+			 .store = s,
 			 .object = object,
 			 .places = places,
 			 .fd = fd,

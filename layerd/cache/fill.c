@@ -50,7 +50,7 @@ static int read_cached(struct cache *c, const struct digest *tar,
 	int r;
 
 	snprintf(path, sizeof(path), "%s/" CACHE_OBJECT, digest_hex(tar, hex));
-	r = read_file_at(c->fd, path, CACHE_OBJECT_MAX, raw);
+	r = read_file_at(c->fd, path, LAYER_OBJECT_MAX, raw);
 	if (r == 0)
 		r = is_object(raw, object);
 	if (r <= 0)
@@ -67,7 +67,7 @@ static int read_stored(struct store *s, const struct digest *tar,
 
 	digest_hex(tar, hex);
 	store_key_blob(key, object);
-	r = store_get(s, key, CACHE_OBJECT_MAX, raw, err);
+	r = store_get(s, key, LAYER_OBJECT_MAX, raw, err);
 	if (r == -ENOENT)
 		return err_set(err, EBADMSG,
 			       "layer %s: its layer object %s is missing in "
@@ -99,7 +99,7 @@ static int load(struct cache *c, struct store *s, const struct digest *tar,
 	if (r < 0)
 		return r;
 	r = layer_object_decode(l->raw.data, l->raw.size, &l->object,
-				index ? &l->index : NULL, CACHE_INDEX_MAX, err);
+				index ? &l->index : NULL, LAYER_INDEX_MAX, err);
 	if (r < 0)
 		return err_prefix(err, r, "layer %s", hex);
 	if (!digest_equal(&l->object.tar, tar))
@@ -158,7 +158,7 @@ static int read_places(struct store *s, const struct layer_object *object,
 	int r;
 
 	store_key_places(key, &object->tar);
-	r = store_get(s, key, CACHE_OBJECT_MAX, &b, err);
+	r = store_get(s, key, LAYER_OBJECT_MAX, &b, err);
 	if (r == -ENOENT)
 		return err_set(err, EBADMSG,
 			       "%s is missing in the store %s: the layer's "

@@ -119,6 +119,16 @@ static int add_index(const void *index, size_t size, struct buf *b,
 	return 0;
 }
 
+static int too_large(const char *what, uint64_t size, uint64_t max,
+		     struct err *err)
+{
+	return err_set(err, EFBIG,
+		       "the layer's %s would take %llu bytes, more than the "
+		       "%llu that are read; commit more often, or spread the "
+		       "files over several volumes",
+		       what, (unsigned long long)size, (unsigned long long)max);
+}
+
 int layer_object_encode(const struct layer_object *o, const void *index,
 			struct buf *b, struct err *err)
 {
@@ -132,6 +142,8 @@ int layer_object_encode(const struct layer_object *o, const void *index,
 			       "cover its tarball of %llu bytes; this is a "
 			       "defect of layerd",
 			       (unsigned long long)o->tar_size);
+	if (o->index_size > LAYER_INDEX_MAX)
+		return too_large("index", o->index_size, LAYER_INDEX_MAX, err);
 	r = add_header(o, b);
 	for (size_t i = 0; !r && i < o->n_chunks; i++)
 		r = add_chunk(&o->chunks[i], b);
@@ -141,6 +153,12 @@ int layer_object_encode(const struct layer_object *o, const void *index,
 	if (r < 0) {
 		b->size = start;
 		return err_oom(err);
+	}
+	if (b->size - start > LAYER_OBJECT_MAX) {
+		uint64_t size = b->size - start;
+
+		b->size = start;
+		return too_large("object", size, LAYER_OBJECT_MAX, err);
 	}
 	return 0;
 }

@@ -13,6 +13,11 @@
 
 #include <stdint.h>
 
+/* Bytes of an index and of an encoded object; nothing larger is written or
+ * read. About 15 million names, or 70 million chunks. */
+#define LAYER_INDEX_MAX ((size_t)2 << 30)
+#define LAYER_OBJECT_MAX ((size_t)1 << 30)
+
 /* A chunk of the tarball; offsets follow from the sizes of those before. */
 struct layer_chunk {
 	struct digest digest; /* of the uncompressed bytes */
@@ -36,7 +41,7 @@ void layer_object_release(struct layer_object *o);
 
 /*
  * Appends the encoded object; index is the EROFS image of index_size bytes,
- * which is compressed. -ENOMEM.
+ * which is compressed. -ENOMEM; -EFBIG beyond the bounds above.
  */
 int layer_object_encode(const struct layer_object *o, const void *index,
 			struct buf *b, struct err *err);

@@ -13,6 +13,7 @@
 
 #include "store/beneath.h"
 #include "util/cleanup.h"
+#include "util/digest.h"
 #include "util/fault.h"
 #include "util/fd.h"
 #include "util/table.h"
@@ -20,6 +21,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+
+/* Bytes read at a time of an object that is checked. */
+#define CHECK_PIECE (1u << 20)
 
 int durable_init(struct durable *d, int fd)
 {
@@ -104,6 +108,32 @@ static int sync_dir(int fd)
 	return fsync(fd) < 0 ? -errno : 0;
 }
 
+/* 1, 0, or a negative errno. */
+static int is_damaged(int fd, uint64_t size, const char *name)
+{
+	_cleanup_free_ uint8_t *piece = NULL;
+	_cleanup_(hasher_freep) struct hasher *hasher = NULL;
+	struct digest want, actual;
+
+	if (digest_parse(name, &want) < 0)
+		return 0;
+	piece = malloc(CHECK_PIECE);
+	if (!piece || hasher_new(&hasher) < 0)
+		return -ENOMEM;
+	for (uint64_t at = 0; at < size;) {
+		size_t n = (size_t)MIN(size - at, (uint64_t)CHECK_PIECE);
+		int r = pread_full(fd, piece, n, at);
+
+		/* What cannot be read is written anew as well. */
+		if (r < 0)
+			return 1;
+		hasher_add(hasher, piece, n);
+		at += n;
+	}
+	hasher_finish(hasher, &actual);
+	return !digest_equal(&want, &actual);
+}
+
 int durable_settle(struct durable *d, const char *key, uint64_t size, bool *ret)
 {
 	_cleanup_close_ int fd = -1, dir_fd = -1;
@@ -117,7 +147,9 @@ int durable_settle(struct durable *d, const char *key, uint64_t size, bool *ret)
 		return 0;
 	if (r < 0 || have != size)
 		return r;
-	(void)durable_split(key, dir);
+	r = is_damaged(fd, size, durable_split(key, dir));
+	if (r)
+		return MIN(r, 0);
 	dir_fd = durable_open_dir(d, dir);
 	if (dir_fd < 0)
 		return dir_fd;

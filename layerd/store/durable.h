@@ -31,7 +31,11 @@ const char *durable_split(const char *key, char dir[static STORE_KEY_MAX]);
  * need be. A descriptor, or a negative errno. */
 int durable_open_dir(struct durable *d, const char *dir);
 
-/* Whether key is there with this size; then its name is made durable. */
+/*
+ * Whether key is there with this size and, where its last part is a digest,
+ * with bytes of that digest, which are read; then its name is made durable. A
+ * damaged object is thus written anew.
+ */
 int durable_settle(struct durable *d, const char *key, uint64_t size,
 		   bool *ret);
 

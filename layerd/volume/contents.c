@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "volume/contents.h"
 
+#include "format/layer-object.h"
+#include "format/places.h"
 #include "store/layout.h"
 #include "util/cleanup.h"
 
@@ -37,4 +39,20 @@ int contents_read(struct store *s, const struct digest *pack,
 				       key);
 		want = need;
 	}
+}
+
+void contents_forget_layer(struct host *h, const struct digest *tar)
+{
+	_cleanup_places_ struct places places = {0};
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	char key[STORE_KEY_MAX];
+
+	/* Without its places nobody knows where the layer's chunks are. */
+	if (store_get(h->store, store_key_places(key, tar), LAYER_OBJECT_MAX,
+		      &b, NULL) < 0 ||
+	    places_decode(b.data, b.size, tar, &places, NULL) < 0)
+		return;
+	/* What stays in the catalog costs no more than it did. */
+	for (size_t i = 0; i < places.n_packs; i++)
+		(void)catalog_remove_pack(h->catalog, &places.packs[i], NULL);
 }

@@ -12,6 +12,7 @@
 #include "util/fault.h"
 #include "util/fd.h"
 #include "volume/captured.h"
+#include "volume/contents.h"
 #include "volume/source.h"
 #include "volume/volume.h"
 
@@ -50,6 +51,8 @@ int mounting_open_layer(struct host *h, const struct version_layer *layer,
 		return r;
 	r = cache_fill(h->cache, h->store, &layer->tar, &layer->object,
 		       report_fill, &fill, err);
+	if (r == -EBADMSG)
+		contents_forget_layer(h, &layer->tar);
 	if (r == 0)
 		r = cache_layer_open(h->cache, &layer->tar, ret, err);
 	if (r == CACHE_E_MISSING)

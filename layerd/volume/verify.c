@@ -9,12 +9,12 @@
 #include "store/layout.h"
 #include "util/cleanup.h"
 #include "util/fd.h"
+#include "volume/contents.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 
-#define OBJECT_MAX (1u << 30)
 #define PLACES_MAX (1u << 30)
 
 struct verify {
@@ -179,7 +179,7 @@ static int load_object(struct verify *v, const struct digest *tar,
 	int r;
 
 	store_key_blob(key, object);
-	r = store_get(v->host->store, key, OBJECT_MAX, &b, v->err);
+	r = store_get(v->host->store, key, LAYER_OBJECT_MAX, &b, v->err);
 	if (r == -ENOENT)
 		return err_set(v->err, EBADMSG, "%s lacks the layer object %s",
 			       store_name(v->host->store), key);
@@ -193,7 +193,7 @@ static int load_object(struct verify *v, const struct digest *tar,
 			       "another digest",
 			       key);
 	r = layer_object_decode(b.data, b.size, &v->object, &v->index,
-				OBJECT_MAX, v->err);
+				LAYER_INDEX_MAX, v->err);
 	if (r == 0 && !digest_equal(&v->object.tar, tar))
 		r = err_set(v->err, EBADMSG,
 			    "the layer object %s describes another layer", key);
@@ -215,6 +215,8 @@ int layer_verify(struct host *h, const struct digest *tar,
 					 .chunks = v.object.n_chunks,
 					 .packs = v.places.n_packs,
 					 .entries = v.object.entries};
+	if (r == -EBADMSG)
+		contents_forget_layer(h, tar);
 	closep(&v.tar_fd);
 	layer_object_release(&v.object);
 	places_release(&v.places);

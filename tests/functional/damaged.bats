@@ -442,3 +442,19 @@ session_is_right() {
 	mv "$T/packs" "$T/state/store/packs"
 	session_is_right
 }
+
+@test "sealing the data again makes up for a pack that is known to be damaged" {
+	local pack
+	mkdir src
+	head -c 1M /dev/urandom >src/f
+	layerctl new v --from src
+	pack=$(find "$T/state/store/packs" -type f)
+	flip "$pack" 300000
+	rm -r "$T"/state/cache/*
+	fails 9 "$(basename "$pack")" layerctl layer verify v
+	layerctl new w --from src
+	layerctl layer verify w
+	layerctl layer verify v
+	layerctl mount w@1 "$T/m"
+	cmp src/f m/f
+}
