@@ -129,8 +129,9 @@ static int finish(struct catalog *c, int r, struct err *err)
 {
 	if (r == 0)
 		r = query_simple(c, QUERY_COMMIT, err);
-	/* Where SQLite rolled back by itself, there is nothing left to do. */
-	if (r < 0)
+	/* SQLite rolls back by itself when the disk is full or fails, and takes
+	 * a second time for an error of ours. */
+	if (r < 0 && !sqlite3_get_autocommit(c->db))
 		(void)query_simple(c, QUERY_ROLLBACK, NULL);
 	return r;
 }

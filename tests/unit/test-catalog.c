@@ -11,8 +11,10 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -74,14 +76,21 @@ static void make_toc(struct pack_toc *toc, uint64_t first, size_t n)
 		};
 }
 
-static void add_pack(struct fixture *f, uint64_t pack, uint64_t first, size_t n)
+static int try_pack(struct fixture *f, uint64_t pack, uint64_t first, size_t n)
 {
 	struct digest d = number(pack);
 	struct pack_toc toc = {0};
+	int r;
 
 	make_toc(&toc, first, n);
-	assert_int_equal(catalog_add_pack(f->catalog, &d, &toc, &f->err), 0);
+	r = catalog_add_pack(f->catalog, &d, &toc, &f->err);
 	free(toc.entries);
+	return r;
+}
+
+static void add_pack(struct fixture *f, uint64_t pack, uint64_t first, size_t n)
+{
+	assert_int_equal(try_pack(f, pack, first, n), 0);
 }
 
 static void assert_chunk(struct fixture *f, uint64_t chunk, uint64_t pack,
@@ -442,6 +451,30 @@ static void test_damage_found_later_is_put_aside_at_the_next_start(void **state)
 	reopen(f, 0);
 }
 
+static void test_failed_write_is_no_damage(void **state)
+{
+	struct fixture *f = *state;
+	struct rlimit old, small;
+	char flag[256];
+	int r = 0;
+
+	add_pack(f, 1, 0, 10);
+	(void)signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+	small = (struct rlimit){.rlim_cur = 256 << 10,
+				.rlim_max = old.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	for (uint64_t i = 2; r == 0 && i < 200; i++)
+		r = try_pack(f, i, 1000 * i, 200);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+	assert_true(r < 0 && r != -EBADMSG);
+	snprintf(flag, sizeof(flag), "%s.damaged", f->path);
+	assert_int_not_equal(access(flag, F_OK), 0);
+	reopen(f, 0);
+	assert_int_equal(files_put_aside(f), 0);
+	add_pack(f, 500, 500000, 10);
+}
+
 static void test_missing_directory_is_an_error(void **state)
 {
 	struct fixture *f = *state;
@@ -538,6 +571,7 @@ int main(void)
 		T(test_database_of_another_program_is_put_aside),
 		T(test_newer_schema_is_refused_and_kept),
 		T(test_damage_found_later_is_put_aside_at_the_next_start),
+		T(test_failed_write_is_no_damage),
 		T(test_missing_directory_is_an_error),
 		T(test_threads_share_a_catalog),
 		T(test_lookups_do_not_scan),
