@@ -184,13 +184,53 @@ int mkdir_parents_at(int dirfd, const char *path, mode_t mode)
 	}
 }
 
-static int remove_children(int parent, const char *name)
+/* A directory that is emptied: deeper ones are moved up into it one by one, so
+ * that neither stack nor descriptors grow with the depth of a tree. */
+struct emptying {
+	int fd;
+	const atomic_bool *stop; /* may be NULL */
+	uint64_t moved;		 /* names given so far */
+};
+
+static int move_up(struct emptying *e, int from, const char *name)
+{
+	char fresh[40];
+
+	for (;;) {
+		(void)snprintf(fresh, sizeof(fresh), ".removed-%llu",
+			       (unsigned long long)e->moved++);
+		if (renameat2(from, name, e->fd, fresh, RENAME_NOREPLACE) == 0)
+			return 0;
+		if (errno != EEXIST)
+			return -errno;
+	}
+}
+
+/* Removes a file or an empty directory. -ENOTEMPTY. */
+static int remove_one(int dirfd, const char *name)
+{
+	if (unlinkat(dirfd, name, 0) == 0 || errno == ENOENT)
+		return 0;
+	if (errno != EISDIR && errno != EPERM)
+		return -errno;
+	/* A mount point answers EBUSY here; nothing below it was touched when
+	 * it is read-only, and layerd mounts nothing inside its trees. */
+	if (unlinkat(dirfd, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
+		return 0;
+	return errno == EEXIST ? -ENOTEMPTY : -errno;
+}
+
+typedef int (*name_fn)(struct emptying *e, int dirfd, const char *name);
+
+/* Calls fn for each name in the directory name of dirfd. */
+static int each_name(struct emptying *e, int dirfd, const char *name,
+		     name_fn fn)
 {
 	struct dirent *d;
 	int fd, r = 0;
 	DIR *dir;
 
-	fd = openat(parent, name,
+	fd = openat(dirfd, name,
 		    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
@@ -203,7 +243,7 @@ static int remove_children(int parent, const char *name)
 	while (r == 0 && (errno = 0, d = readdir(dir))) {
 		if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0)
 			continue;
-		r = remove_tree_at(fd, d->d_name);
+		r = e->stop && *e->stop ? -ECANCELED : fn(e, fd, d->d_name);
 	}
 	if (r == 0 && errno)
 		r = -errno;
@@ -211,20 +251,48 @@ static int remove_children(int parent, const char *name)
 	return r;
 }
 
+static int empty_child(struct emptying *e, int dirfd, const char *name)
+{
+	int r = remove_one(dirfd, name);
+
+	return r == -ENOTEMPTY ? move_up(e, dirfd, name) : r;
+}
+
+static int empty_top(struct emptying *e, int dirfd, const char *name)
+{
+	int r = remove_one(dirfd, name);
+
+	if (r != -ENOTEMPTY)
+		return r;
+	r = each_name(e, dirfd, name, empty_child);
+	return r < 0 ? r : remove_one(dirfd, name);
+}
+
 int remove_tree_at(int dirfd, const char *path)
 {
-	int r;
+	return remove_tree_until(dirfd, path, NULL);
+}
 
-	if (unlinkat(dirfd, path, 0) == 0 || errno == ENOENT)
-		return 0;
-	if (errno != EISDIR && errno != EPERM)
-		return -errno;
-	r = remove_children(dirfd, path);
-	if (r < 0)
+int remove_tree_until(int dirfd, const char *path, const atomic_bool *stop)
+{
+	_cleanup_close_ int fd = -1;
+	int r = remove_one(dirfd, path);
+
+	if (r != -ENOTEMPTY)
 		return r;
-	/* A mount point answers EBUSY here; nothing below it was touched when
-	 * it is read-only, and layerd mounts nothing inside its trees. */
-	return unlinkat(dirfd, path, AT_REMOVEDIR) < 0 ? -errno : 0;
+	fd = openat(dirfd, path,
+		    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	/* Each pass may find what the one before moved up. */
+	do {
+		struct emptying e = {.fd = fd, .stop = stop};
+
+		r = each_name(&e, fd, ".", empty_top);
+		if (r == 0)
+			r = remove_one(dirfd, path);
+	} while (r == -ENOTEMPTY);
+	return r;
 }
 
 int lock_fd(int fd, bool wait)

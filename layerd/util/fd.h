@@ -5,6 +5,7 @@
 
 #include "util/buf.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -38,6 +39,10 @@ int mkdir_parents_at(int dirfd, const char *path, mode_t mode);
 
 /* Removes a file or a whole tree, never crossing mounts; missing is fine. */
 int remove_tree_at(int dirfd, const char *path);
+
+/* The same, until *stop (may be NULL) is set: -ECANCELED, with a part removed.
+ */
+int remove_tree_until(int dirfd, const char *path, const atomic_bool *stop);
 
 /* An exclusive lock on an open file, held until it is closed. -EWOULDBLOCK
  * when another open file holds it and wait is false. */

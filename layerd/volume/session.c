@@ -374,15 +374,18 @@ int session_collect_trash(struct host *h, struct err *err)
 		closep(&fd);
 		return r;
 	}
-	while (r == 0 && !h->stopping && (d = readdir(dir))) {
+	/* What cannot be removed keeps nothing else. */
+	while (!h->stopping && (d = readdir(dir))) {
+		int k;
+
 		if (strncmp(d->d_name, "trash-", 6) != 0)
 			continue;
-		r = fault_point("session.trash");
-		if (r == 0)
-			r = remove_tree_at(fd, d->d_name);
-		if (r < 0)
-			err_errno(err, r, "cannot remove %s/sessions/%s",
-				  h->state_dir, d->d_name);
+		k = fault_point("session.trash");
+		if (k == 0)
+			k = remove_tree_until(fd, d->d_name, &h->stopping);
+		if (k < 0 && k != -ECANCELED)
+			r = err_errno(err, k, "cannot remove %s/sessions/%s",
+				      h->state_dir, d->d_name);
 	}
 	(void)closedir(dir);
 	return r;

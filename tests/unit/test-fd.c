@@ -215,8 +215,9 @@ static void test_deep_trees_are_removed(void **state)
 {
 	struct dir *d = *state;
 	_cleanup_close_ int fd = dup(d->fd);
+	struct rlimit old, few = {.rlim_cur = 32};
 
-	for (int i = 0; i < 200; i++) {
+	for (int i = 0; i < 5000; i++) {
 		int next;
 
 		assert_int_equal(mkdirat(fd, "deep", 0700), 0);
@@ -225,8 +226,42 @@ static void test_deep_trees_are_removed(void **state)
 		close(fd);
 		fd = next;
 	}
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	few.rlim_max = old.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
 	assert_int_equal(remove_tree_at(d->fd, "deep"), 0);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
 	assert_int_equal(count_names(d->fd), 0);
+}
+
+static void test_wide_and_deep_trees_are_removed(void **state)
+{
+	struct dir *d = *state;
+	char path[64];
+
+	for (int i = 0; i < 12; i++)
+		for (int j = 0; j < 12; j++) {
+			snprintf(path, sizeof(path), "t/.removed-%d/%d/a/b", i,
+				 j);
+			assert_int_equal(mkdir_parents_at(d->fd, path, 0700),
+					 0);
+			snprintf(path, sizeof(path), "t/.removed-%d/%d/a/b/f",
+				 i, j);
+			assert_int_equal(
+				write_file_at(d->fd, path, "x", 1, 0600), 0);
+		}
+	assert_int_equal(remove_tree_at(d->fd, "t"), 0);
+	assert_int_equal(count_names(d->fd), 0);
+}
+
+static void test_removal_can_be_stopped(void **state)
+{
+	struct dir *d = *state;
+	atomic_bool stop = true;
+
+	assert_int_equal(mkdir_parents_at(d->fd, "t/a/b", 0700), 0);
+	assert_int_equal(remove_tree_until(d->fd, "t", &stop), -ECANCELED);
+	assert_int_equal(faccessat(d->fd, "t", F_OK, 0), 0);
 }
 
 static void test_lock_is_exclusive_and_ends_with_its_file(void **state)
@@ -260,6 +295,8 @@ int main(void)
 		CASE(test_missing_parents_are_made),
 		CASE(test_remove_does_not_follow_symlinks),
 		CASE(test_deep_trees_are_removed),
+		CASE(test_wide_and_deep_trees_are_removed),
+		CASE(test_removal_can_be_stopped),
 		CASE(test_lock_is_exclusive_and_ends_with_its_file),
 	};
 
