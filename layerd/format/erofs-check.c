@@ -63,8 +63,8 @@ int erofs_check(const struct erofs_view *v, const struct erofs_head *head,
 	if (!S_ISDIR(root.mode))
 		return erofs_damaged(err, root.nid,
 				     "is the root and not a directory");
-	r = erofs_walk(v, v->root_nid, v->root_nid, "", true, check_place, &c,
-		       err);
+	r = erofs_walk(v, v->root_nid, v->root_nid, "", true, false,
+		       check_place, &c, err);
 	if (r < 0)
 		return r;
 	base = erofs_align(c.cursor, EROFS_BLOCK);

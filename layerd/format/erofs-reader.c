@@ -243,8 +243,8 @@ int erofs_reader_walk(struct erofs_reader *r, const char *path,
 	k = find_path(r, path, &o, &parent, err);
 	if (k < 0)
 		return k;
-	return erofs_walk(&r->view, o.nid, parent, path, !*path, visit_public,
-			  &w, err);
+	return erofs_walk(&r->view, o.nid, parent, path, !*path, true,
+			  visit_public, &w, err);
 }
 
 int erofs_reader_lookup(struct erofs_reader *r, const char *path,

@@ -53,6 +53,7 @@ struct frame {
 
 struct walk {
 	const struct erofs_view *view;
+	bool targets;
 	erofs_visit_fn fn;
 	void *ctx;
 	struct err *err;
@@ -216,7 +217,7 @@ static int visit_again(struct walk *w, const struct erofs_object *o,
 		.gid = o->gid,
 		.mtime = o->mtime,
 		.mtime_nsec = o->mtime_nsec,
-		.target = link_path(w, l),
+		.target = w->targets ? link_path(w, l) : "",
 		.size = S_ISREG(o->mode) ? o->size : 0,
 	};
 
@@ -394,11 +395,12 @@ static int walk_all(struct walk *w, uint64_t nid, uint64_t parent)
 }
 
 int erofs_walk(const struct erofs_view *v, uint64_t nid, uint64_t parent,
-	       const char *path, bool whole, erofs_visit_fn fn, void *ctx,
-	       struct err *err)
+	       const char *path, bool whole, bool targets, erofs_visit_fn fn,
+	       void *ctx, struct err *err)
 {
 	_cleanup_(walk_release) struct walk w = {
 		.view = v,
+		.targets = targets,
 		.fn = fn,
 		.ctx = ctx,
 		.err = err,

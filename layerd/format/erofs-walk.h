@@ -12,6 +12,8 @@
 /*
  * o is the inode behind the entry. first is false for later names of a file
  * with several, which come as ENTRY_HARDLINK without attributes or runs.
+ * Their target takes time that grows with its depth; it is "" unless targets
+ * are asked for.
  */
 typedef int (*erofs_visit_fn)(const struct entry *e,
 			      const struct erofs_object *o, bool first,
@@ -24,5 +26,5 @@ typedef int (*erofs_visit_fn)(const struct entry *e,
  * the root.
  */
 int erofs_walk(const struct erofs_view *v, uint64_t nid, uint64_t parent,
-	       const char *path, bool whole, erofs_visit_fn fn, void *ctx,
-	       struct err *err);
+	       const char *path, bool whole, bool targets, erofs_visit_fn fn,
+	       void *ctx, struct err *err);
