@@ -29,7 +29,7 @@
 /* A walk through an index with less data per inode does not pay either. */
 #define BYTES_PER_INODE_MIN ((uint64_t)16 << 10)
 #define PIECE ((uint64_t)256 << 10)
-#define NICE 10
+#define NICE 5
 /* Part of all memory that is left free. */
 #define FREE_PART 8
 #define QUEUE_MAX 64
@@ -59,7 +59,7 @@ struct work {
 	dev_t device;
 	int tar_fd;
 	size_t page_size;
-	const struct entry *entry;
+	uint8_t *piece; /* of PIECE bytes, for what is read */
 };
 
 static bool memory_is_free(void)
@@ -104,11 +104,14 @@ static int warm_run(const struct work *w, int fd, uint64_t tar_offset,
 	for (uint64_t done = 0; done < length; done += PIECE) {
 		uint64_t n = MIN(length - done, PIECE);
 
-		if (w->warmer->stop || !memory_is_free())
+		if (w->warmer->stop || !memory_is_free() || !is_mounted(w))
 			return -ECANCELED;
-		if (is_resident(w, tar_offset + done, n))
-			(void)posix_fadvise(fd, (off_t)(offset + done),
-					    (off_t)n, POSIX_FADV_WILLNEED);
+		/* A read in order, as the page cache then gets large folios;
+		 * those of readahead(2) are single pages, through which reads
+		 * stay slower by a quarter (6.18). */
+		if (is_resident(w, tar_offset + done, n) &&
+		    pread(fd, w->piece, n, (off_t)(offset + done)) < 0)
+			return -ECANCELED;
 	}
 	return 0;
 }
@@ -132,8 +135,6 @@ static int warm_file(const struct entry *e, uint64_t nid, void *ctx,
 	if (!S_ISREG(e->mode) || e->flags & ENTRY_HARDLINK ||
 	    entry_data_size(e) < FILE_MIN)
 		return 0;
-	if (!is_mounted(w))
-		return -ECANCELED;
 	/* A path that is too long stays cold. */
 	fd = (int)syscall(SYS_openat2, w->root_fd, e->path, &how, sizeof(how));
 	if (fd < 0)
@@ -164,6 +165,7 @@ static void warm_image(struct warmer *warmer, const struct image *image)
 {
 	_cleanup_cache_layer_ struct cache_layer layer = CACHE_LAYER_INIT;
 	_cleanup_(erofs_reader_freep) struct erofs_reader *reader = NULL;
+	_cleanup_free_ uint8_t *piece = malloc(PIECE);
 	_cleanup_free_ char *path = NULL;
 	char hex[DIGEST_HEX_SIZE];
 	struct work w = {.warmer = warmer,
@@ -174,7 +176,8 @@ static void warm_image(struct warmer *warmer, const struct image *image)
 		     digest_hex(&image->object, hex)) < 0)
 		return;
 	w.path = path;
-	if (open_image(&w) == 0 &&
+	w.piece = piece;
+	if (piece && open_image(&w) == 0 &&
 	    cache_layer_open(warmer->cache, &image->tar, &layer, NULL) == 0 &&
 	    erofs_reader_open_fd(&reader, layer.index_fd, NULL) == 0 &&
 	    layer.tar_size / (erofs_reader_inodes(reader) + 1) >=

@@ -36,7 +36,7 @@ os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)' "state/cache/$tar/tar"
 	cmp src/large m/large
 }
 
-@test "only what is in memory of a sparse file is copied, and copied right" {
+@test "a sparse file is copied right" {
 	mkdir src
 	truncate -s 8M src/sparse
 	head -c 1M /dev/urandom |
@@ -44,7 +44,6 @@ os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)' "state/cache/$tar/tar"
 	layerctl new hot --from src
 	layerctl mount hot@1 m
 	wait_for 'is_warm m/sparse $((1 << 20))'
-	[ "$(resident m/sparse)" -le $((1 << 20)) ]
 	cmp src/sparse m/sparse
 }
 
