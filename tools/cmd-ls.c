@@ -8,6 +8,7 @@
 
 #include "util/cleanup.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -65,19 +66,31 @@ static int print_long(const json_t *volumes, struct err *err)
 	return 0;
 }
 
+static int on_volumes(json_t *parameters, void *ctx)
+{
+	const json_t *volumes = json_object_get(parameters, "volumes");
+
+	return json_is_array(volumes) &&
+			       json_array_extend(ctx, (json_t *)volumes) < 0
+		       ? -ENOMEM
+		       : 0;
+}
+
 static int run(struct tool *t, struct err *err)
 {
-	_cleanup_(json_decrefp) json_t *reply = NULL;
-	json_t *volumes, *volume;
+	_cleanup_(json_decrefp) json_t *all = json_pack("{s:[]}", "volumes");
+	json_t *volumes = json_object_get(all, "volumes");
+	json_t *volume;
 	size_t i;
 	int r;
 
-	r = tool_call(t, "List", json_object(), &reply, err);
+	if (!all)
+		return err_oom(err);
+	r = tool_call_each(t, "List", json_object(), on_volumes, volumes, err);
 	if (r < 0)
 		return r;
-	volumes = json_object_get(reply, "volumes");
 	if (t->json) {
-		output_json(stdout, reply);
+		output_json(stdout, all);
 		return 0;
 	}
 	if (args_has(&t->args, "long"))

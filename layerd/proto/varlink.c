@@ -127,7 +127,7 @@ static ssize_t send_some(int fd, const char *data, size_t size, const int *fds,
 }
 
 static int send_all(int fd, const char *data, size_t size, const int *fds,
-		    size_t n_fds)
+		    size_t n_fds, int64_t deadline)
 {
 	while (size) {
 		ssize_t n = send_some(fd, data, size, fds, n_fds);
@@ -135,7 +135,7 @@ static int send_all(int fd, const char *data, size_t size, const int *fds,
 		if (n == -EINTR)
 			continue;
 		if (n == -EAGAIN) {
-			int r = wait_for(fd, POLLOUT, -1);
+			int r = wait_for(fd, POLLOUT, deadline);
 
 			if (r < 0)
 				return r;
@@ -176,21 +176,22 @@ int varlink_send(struct varlink *v, const json_t *message, const int *fds,
 	if (n_fds > VARLINK_FDS_MAX)
 		return -EINVAL;
 	r = encode(message, &text, &size);
-	return r < 0 ? r : send_all(v->fd, text, size, fds, n_fds);
+	return r < 0 ? r : send_all(v->fd, text, size, fds, n_fds, -1);
 }
 
 int varlink_hand_over(struct varlink *v, const json_t *message, int *fd)
 {
+	int64_t deadline = now_ms() + VARLINK_HAND_OVER_MS;
 	_cleanup_free_ char *text = NULL;
 	size_t size;
 	int r = encode(message, &text, &size);
 
 	if (r == 0)
-		r = send_all(v->fd, text, size - 1, fd, 1);
+		r = send_all(v->fd, text, size - 1, fd, 1, deadline);
 	if (r < 0)
 		return r;
 	closep(fd);
-	return send_all(v->fd, text + size - 1, 1, NULL, 0);
+	return send_all(v->fd, text + size - 1, 1, NULL, 0, deadline);
 }
 
 /* Keeps what was passed along; what is beyond the bounds is closed. */

@@ -35,8 +35,11 @@ int varlink_send(struct varlink *v, const json_t *message, const int *fds,
  * The same with one descriptor of which the receiver gets the only copy: *fd is
  * closed, and -1, before the message is complete. A receiver that attaches a
  * mount and unmounts it at once is not told that it is busy. On failure *fd may
- * be open still and stays the caller's.
+ * be open still and stays the caller's. -ETIMEDOUT: the receiver did not read
+ * in time; what goes along with the descriptor, a lock perhaps, is not kept
+ * longer.
  */
+#define VARLINK_HAND_OVER_MS 10000
 int varlink_hand_over(struct varlink *v, const json_t *message, int *fd);
 
 /*

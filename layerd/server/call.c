@@ -6,15 +6,32 @@
 #include "util/escape.h"
 
 #include <errno.h>
+#include <poll.h>
 
 int call_send_more(struct call *c, json_t *parameters)
 {
 	_cleanup_(json_decrefp) json_t *message =
 		varlink_make_reply(parameters, true);
 
+	int r;
+
 	if (!message)
 		return err_oom(&c->err);
-	return varlink_send(c->connection, message, NULL, 0);
+	r = varlink_send(c->connection, message, NULL, 0);
+	if (r == -EMSGSIZE)
+		return err_set(&c->err, EMSGSIZE, CALL_TOO_LONG);
+	return r;
+}
+
+int call_check_caller(struct call *c)
+{
+	struct pollfd p = {.fd = varlink_fd(c->connection)};
+
+	if (c->connection && poll(&p, 1, 0) > 0 &&
+	    p.revents & (POLLHUP | POLLERR))
+		return err_set(&c->err, ECANCELED,
+			       "the caller has gone before its turn came");
+	return 0;
 }
 
 static int wrong_type(struct call *c, const char *name, const char *type)

@@ -36,6 +36,15 @@ struct call {
 /* A method: 0 with reply set, or a negative errno with err filled. */
 typedef int (*method_fn)(struct call *c);
 
+/* What a caller is told instead of a reply beyond VARLINK_MESSAGE_MAX. */
+#define CALL_TOO_LONG                                                          \
+	"the answer is longer than a message may be; ask for less of it, or "  \
+	"call with \"more\""
+
+/* Whether the caller has hung up, perhaps while the call waited for a lock:
+ * what it asked for is not done then. -ECANCELED. */
+int call_check_caller(struct call *c);
+
 /* Sends parameters (taken over) as a reply that others follow. */
 int call_send_more(struct call *c, json_t *parameters);
 

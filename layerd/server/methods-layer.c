@@ -3,20 +3,18 @@
 #include "server/methods.h"
 
 #include "format/erofs-reader.h"
+#include "server/batches.h"
 #include "server/encode.h"
 #include "util/cleanup.h"
 #include "util/escape.h"
 #include "util/fd.h"
 #include "volume/mounting.h"
+#include "volume/rebuild.h"
 #include "volume/verify.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/utsname.h>
-
-#define BATCH 256
-/* Without "more" all names must fit into one message. */
-#define SINGLE_REPLY_MAX 8192
 
 /* The first digits of a digest, with or without "sha256:", or NULL. */
 static const char *digest_digits(const char *text)
@@ -58,6 +56,9 @@ static int find_layer(struct call *c, struct version_layer *ret)
 		return find_by_reference(c, text, ret);
 	r = catalog_find_layer(c->host->catalog, digits, &ret->tar,
 			       &ret->object, &ret->tar_size, &c->err);
+	if (r == -ENOENT && host_complete_catalog(c->host))
+		r = catalog_find_layer(c->host->catalog, digits, &ret->tar,
+				       &ret->object, &ret->tar_size, &c->err);
 	/* It may be a version's digest, or a volume's name. */
 	if (r == -ENOENT)
 		return find_by_reference(c, text, ret);
@@ -69,36 +70,11 @@ static int find_layer(struct call *c, struct version_layer *ret)
 	return r;
 }
 
-struct entries {
-	struct call *call;
-	json_t *digest;
-	json_t *batch;
-	size_t n;
-};
-
 static int add_entry(const struct entry *e, uint64_t nid, void *ctx,
 		     struct err *err)
 {
-	struct entries *entries = ctx;
-	struct call *c = entries->call;
-	int r = 0;
-
 	(void)nid;
-	if (json_array_append_new(entries->batch, encode_entry(e)) < 0)
-		return err_oom(err);
-	entries->n++;
-	if (!c->more && entries->n > SINGLE_REPLY_MAX)
-		return err_set(err, EINVAL,
-			       "the layer has more than %d names; call with "
-			       "\"more\" to get them in batches",
-			       SINGLE_REPLY_MAX);
-	if (c->more && json_array_size(entries->batch) >= BATCH) {
-		r = call_send_more(c, json_pack("{s:O, s:o}", "digest",
-						entries->digest, "entries",
-						entries->batch));
-		entries->batch = json_array();
-	}
-	return r;
+	return batches_add(ctx, encode_entry(e), err);
 }
 
 static int read_path(struct call *c, struct buf *b)
@@ -125,7 +101,7 @@ int method_layer_entries(struct call *c)
 	_cleanup_(erofs_reader_freep) struct erofs_reader *reader = NULL;
 	_cleanup_buf_ struct buf index = BUF_INIT;
 	_cleanup_buf_ struct buf path = BUF_INIT;
-	struct entries entries = {.call = c};
+	struct batches entries;
 	struct version_layer layer;
 	int r = find_layer(c, &layer);
 
@@ -138,20 +114,18 @@ int method_layer_entries(struct call *c)
 		r = erofs_reader_open(&reader, index.data, index.size, &c->err);
 	if (r < 0)
 		return r;
-	entries.digest = encode_digest(&layer.tar);
-	entries.batch = json_array();
-	r = erofs_reader_walk(reader, (char *)path.data, add_entry, &entries,
-			      &c->err);
+	r = batches_init(
+		&entries, c, "entries",
+		json_pack("{s:o}", "digest", encode_digest(&layer.tar)));
+	if (r == 0)
+		r = erofs_reader_walk(reader, (char *)path.data, add_entry,
+				      &entries, &c->err);
 	if (r == -ENOENT)
 		err_set(&c->err, r,
 			"the layer has no \"%s\"; \"layerctl layer ls\" lists "
 			"what it has",
 			(char *)path.data);
-	c->reply = json_pack("{s:o, s:o}", "digest", entries.digest, "entries",
-			     entries.batch);
-	if (r == 0 && !c->reply)
-		r = err_oom(&c->err);
-	return r;
+	return batches_finish(&entries, r);
 }
 
 int method_layer_open(struct call *c)

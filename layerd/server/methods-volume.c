@@ -2,6 +2,7 @@
 /* New, Fork, List, Log, Show: volumes and their versions. */
 #include "server/methods.h"
 
+#include "server/batches.h"
 #include "server/encode.h"
 #include "server/janitor.h"
 #include "util/cleanup.h"
@@ -92,7 +93,7 @@ int method_fork(struct call *c)
 
 struct list {
 	struct call *call;
-	json_t *volumes;
+	struct batches volumes;
 };
 
 static int list_volume(const char *name, const struct volume *v,
@@ -109,8 +110,7 @@ static int list_volume(const char *name, const struct volume *v,
 			      "name", name, "head", "sequence", 0, "created",
 			      "", "modified", "", "message", problem->text,
 			      "size", 0, "session");
-		return json_array_append_new(list->volumes, o) < 0 ? -ENOMEM
-								   : 0;
+		return batches_add(&list->volumes, o, &list->call->err);
 	}
 	if (v->has_head)
 		(void)version_load(list->call->host, &v->head, &head, NULL);
@@ -124,18 +124,17 @@ static int list_volume(const char *name, const struct volume *v,
 		encode_time(v->created), "modified", encode_time(v->modified),
 		"message", head ? head->message : NULL, "size",
 		(json_int_t)size, "session", session ? session->id : NULL);
-	return json_array_append_new(list->volumes, o) < 0 ? -ENOMEM : 0;
+	return batches_add(&list->volumes, o, &list->call->err);
 }
 
 int method_list(struct call *c)
 {
-	struct list list = {.call = c, .volumes = json_array()};
-	int r = volume_each(c->host, list_volume, &list, &c->err);
+	struct list list = {.call = c};
+	int r = batches_init(&list.volumes, c, "volumes", NULL);
 
-	c->reply = json_pack("{s:o}", "volumes", list.volumes);
-	if (r < 0)
-		return c->err.code ? r : err_oom(&c->err);
-	return c->reply ? 0 : err_oom(&c->err);
+	if (r == 0)
+		r = volume_each(c->host, list_volume, &list, &c->err);
+	return batches_finish(&list.volumes, r);
 }
 
 /* Adds to the reply at hand or, with "more", sends a reply of its own. */

@@ -215,6 +215,17 @@ static void wait_for_attachment(const struct connection *c)
 		;
 }
 
+/* Every call gets a reply. */
+static int send_too_long(struct connection *c)
+{
+	_cleanup_(json_decrefp) json_t *reply = NULL;
+	struct err err = ERR_INIT;
+
+	(void)err_set(&err, EMSGSIZE, CALL_TOO_LONG);
+	reply = make_error(-EMSGSIZE, &err);
+	return reply ? varlink_send(c->varlink, reply, NULL, 0) : -ENOMEM;
+}
+
 static int serve_call(struct connection *c, json_t *message, int fd)
 {
 	_cleanup_(session_freep) struct session *held = NULL;
@@ -240,6 +251,8 @@ static int serve_call(struct connection *c, json_t *message, int fd)
 		return 0;
 	r = reply_fd >= 0 ? varlink_hand_over(c->varlink, reply, &reply_fd)
 			  : varlink_send(c->varlink, reply, NULL, 0);
+	if (r == -EMSGSIZE)
+		return send_too_long(c);
 	if (r == 0 && held)
 		wait_for_attachment(c);
 	return r;

@@ -39,6 +39,9 @@ struct host {
 	 */
 	pthread_mutex_t sessions_lock;
 
+	/* See host_complete_catalog(). */
+	atomic_bool completed;
+
 	/* Set when the daemon is to stop: long work ends with -ECANCELED. */
 	atomic_bool stopping;
 };

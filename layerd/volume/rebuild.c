@@ -76,3 +76,10 @@ int host_rebuild_catalog(struct host *h, struct err *err)
 				     err);
 	return r;
 }
+
+bool host_complete_catalog(struct host *h)
+{
+	if (atomic_exchange(&h->completed, true))
+		return false;
+	return volume_each(h, add_volume, h, NULL) == 0;
+}

@@ -10,4 +10,11 @@
 
 #include "volume/host.h"
 
+/*
+ * Adds versions and layers that the index lacks: the last commits before a
+ * power cut, or one whose last step failed. Does so once for a daemon, for whom
+ * something was not found; whether it did.
+ */
+bool host_complete_catalog(struct host *h);
+
 int host_rebuild_catalog(struct host *h, struct err *err);

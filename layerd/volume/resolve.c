@@ -3,6 +3,7 @@
 #include "store/layout.h"
 #include "util/cleanup.h"
 #include "util/fault.h"
+#include "volume/rebuild.h"
 #include "volume/volume.h"
 
 #include <errno.h>
@@ -87,6 +88,9 @@ static int resolve_digest(struct host *h, const struct reference *ref,
 		return r;
 	}
 	r = catalog_find_version(h->catalog, ref->prefix, &ret->version, err);
+	if (r == -ENOENT && host_complete_catalog(h))
+		r = catalog_find_version(h->catalog, ref->prefix, &ret->version,
+					 err);
 	if (r == -ENOENT)
 		return err_set(err, r,
 			       "no version's digest begins with %s; \"layerctl "

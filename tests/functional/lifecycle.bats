@@ -485,3 +485,18 @@ socket.socket(socket.AF_UNIX).bind("m/a")'
 	done <commands
 	[ ! -e state ]
 }
+
+@test "a version and a layer that the catalog lacks are found by their digits" {
+	local version layer
+	mkdir src
+	echo 1 >src/f
+	layerctl new v --from src
+	version=$(layerctl show v --json | jq -r .version.digest)
+	layer=$(layerctl show v --json | jq -r '.version.layers[0].digest')
+	stop_daemon
+	sqlite3 state/catalog.db 'DELETE FROM version; DELETE FROM layer'
+	[ "$(layerctl show "${version:0:19}" --json | jq -r .version.digest)" = \
+		"$version" ]
+	[ "$(layerctl layer cat "$layer" f)" = 1 ]
+	fails 3 "begins with 00000000" layerctl show sha256:00000000
+}
