@@ -188,6 +188,16 @@ static int next_word(struct args *a, struct rest *rest, struct err *err)
 	return 0;
 }
 
+/* No more options than this can be given: a word has one a letter. */
+static size_t most_given(int argc, char **argv)
+{
+	size_t n = 1;
+
+	for (int i = 0; i < argc; i++)
+		n += strlen(argv[i]) + 1;
+	return n;
+}
+
 int args_parse(const struct command *const *commands, int argc, char **argv,
 	       struct args *ret, struct err *err)
 {
@@ -196,7 +206,7 @@ int args_parse(const struct command *const *commands, int argc, char **argv,
 	int r;
 
 	*ret = (struct args){0};
-	ret->given = calloc((size_t)argc + 1, sizeof(*ret->given));
+	ret->given = calloc(most_given(argc, argv), sizeof(*ret->given));
 	if (!ret->given)
 		return err_oom(err);
 	r = next_word(ret, &rest, err);

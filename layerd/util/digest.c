@@ -89,7 +89,7 @@ void hasher_freep(struct hasher **h)
 
 /*
  * An initialised SHA-256 context holds all the memory it needs: restarting,
- * adding, copying over another and finishing cannot fail.
+ * adding and finishing cannot fail.
  */
 void hasher_reset(struct hasher *h)
 {
@@ -101,9 +101,10 @@ void hasher_add(struct hasher *h, const void *data, size_t size)
 	(void)EVP_DigestUpdate(h->ctx, data, size);
 }
 
-void hasher_copy(struct hasher *to, const struct hasher *from)
+int hasher_copy(struct hasher *to, const struct hasher *from)
 {
-	(void)EVP_MD_CTX_copy_ex(to->ctx, from->ctx);
+	/* OpenSSL 3 copies into newly allocated memory. */
+	return EVP_MD_CTX_copy_ex(to->ctx, from->ctx) == 1 ? 0 : -ENOMEM;
 }
 
 void hasher_finish(struct hasher *h, struct digest *ret)

@@ -48,8 +48,9 @@ void hasher_freep(struct hasher **h);
 void hasher_reset(struct hasher *h);
 void hasher_add(struct hasher *h, const void *data, size_t size);
 
-/* Makes to continue from where from stands. */
-void hasher_copy(struct hasher *to, const struct hasher *from);
+/* Makes to continue from where from stands. -ENOMEM; to is of no use then but
+ * to be copied over or freed. */
+int hasher_copy(struct hasher *to, const struct hasher *from);
 
 /* The digest of all that was added; reset before the next use. */
 void hasher_finish(struct hasher *h, struct digest *ret);

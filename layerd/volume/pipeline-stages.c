@@ -173,13 +173,15 @@ static void *worker_main(void *ctx)
 static void *hasher_main(void *ctx)
 {
 	struct pipeline *p = ctx;
+	struct err err = ERR_INIT;
 	struct job *job;
 
 	pthread_mutex_lock(&p->lock);
 	while ((job = next_job(p, &p->hashed, false))) {
 		pthread_mutex_unlock(&p->lock);
-		if (job->snapshot)
-			hasher_copy(p->tar_saved, p->tar_hasher);
+		if (job->snapshot &&
+		    hasher_copy(p->tar_saved, p->tar_hasher) < 0)
+			fail(p, -ENOMEM, &err);
 		hasher_add(p->tar_hasher, job->data, job->size);
 		slab_unref(job->slab);
 		pthread_mutex_lock(&p->lock);

@@ -275,8 +275,9 @@ int pipeline_rewind(struct pipeline *p, struct err *err)
 
 	if (r < 0)
 		return r;
-	if (p->submitted > p->mark.chunk)
-		hasher_copy(p->tar_hasher, p->tar_saved);
+	if (p->submitted > p->mark.chunk &&
+	    hasher_copy(p->tar_hasher, p->tar_saved) < 0)
+		return err_oom(err);
 	/* Slots go on from where they are: counters are of submissions, rows of
 	 * the stream. */
 	p->n_rows -= (size_t)(p->submitted - p->mark.chunk);

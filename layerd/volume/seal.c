@@ -10,8 +10,8 @@
  *  1. Each arrow is durable before the next step begins.
  *  2. The session names a capture only when that capture and the layers it
  *     belongs to are durable: session.json ties both and is replaced at once.
- *  3. Until the head has moved nothing that exists is changed. After it has, the
- *     old session.json is still right: the next seal then writes once more what
+ *  3. Until the head has moved nothing that exists is changed. After it has,
+ * the old session.json is still right: the next seal then writes once more what
  *     this one did, on top of the same layers.
  */
 #include "volume/seal.h"
@@ -280,6 +280,11 @@ static int try_seal(struct seal *s)
 	return r;
 }
 
+static bool has_text(const struct seal *s)
+{
+	return s->err && s->err->code;
+}
+
 static int seal_tree(struct seal *s)
 {
 	int r = -EAGAIN;
@@ -287,7 +292,7 @@ static int seal_tree(struct seal *s)
 	for (int i = 0; i < SEAL_TRIES; i++) {
 		r = try_seal(s);
 		/* -EAGAIN with a sentence names a file and is final. */
-		if ((r != -EAGAIN && r != -ESTALE) || (s->err && s->err->code))
+		if ((r != -EAGAIN && r != -ESTALE) || has_text(s))
 			return r;
 	}
 	return err_set(s->err, EAGAIN,
@@ -297,8 +302,8 @@ static int seal_tree(struct seal *s)
 		       SEAL_TRIES);
 }
 
-static int describe(struct seal *s, struct version *v, const char *volume,
-		    const struct volume *record)
+static int describe(struct seal *s, struct version *v,
+		    const struct volume *record, uint64_t sequence)
 {
 	const struct seal_options *o = s->options;
 	struct timespec now;
@@ -307,10 +312,10 @@ static int describe(struct seal *s, struct version *v, const char *volume,
 	clock_gettime(CLOCK_REALTIME, &now);
 	v->created = now.tv_sec;
 	v->created_nsec = (uint32_t)now.tv_nsec;
-	v->volume = strdup(volume);
+	v->volume = strdup(record->name);
 	free(v->consistency);
 	v->consistency = strdup("settled");
-	v->sequence = record->sequence + 1;
+	v->sequence = sequence;
 	v->has_parent = record->has_head;
 	v->parent = record->head;
 	v->changed = s->changes.changed;
@@ -337,7 +342,9 @@ static int collect_layers(struct seal *s, struct version *v,
 		memcpy(layers, below, n * sizeof(*layers));
 	if (s->has_layer)
 		layers[n++] = s->layer;
-	if (n > VERSION_LAYERS_MAX)
+	/* As in seal_tree(): a pack that was to be reused was lost. */
+	r = n > VERSION_LAYERS_MAX ? -ESTALE : 0;
+	for (int i = 0; i < SEAL_TRIES && r == -ESTALE && !has_text(s); i++)
 		r = squash_tail(s->host, layers, &n, s->options->progress,
 				s->err);
 	for (size_t i = 0; r == 0 && i < n; i++)
@@ -411,6 +418,7 @@ static int publish(struct seal *s, struct volume *record,
 		   struct seal_result *ret)
 {
 	_cleanup_(version_freep) struct version *v = NULL;
+	uint64_t sequence;
 	int r = version_new(&v);
 
 	if (r < 0)
@@ -418,7 +426,9 @@ static int publish(struct seal *s, struct volume *record,
 	r = progress_report(s->host, s->options->progress, "publish", 0, 0,
 			    s->changes.changed);
 	if (r == 0)
-		r = describe(s, v, record->name, record);
+		r = volume_next_sequence(s->host, record, &sequence, s->err);
+	if (r == 0)
+		r = describe(s, v, record, sequence);
 	if (r == 0)
 		r = collect_layers(s, v, below, n);
 	if (r == 0)

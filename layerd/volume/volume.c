@@ -5,8 +5,8 @@
  *     from, so no change of somebody else is lost.
  *  2. The sequence object exists, durably, before a record names its number. A
  *     number whose object exists while the record is still behind belongs to a
- *     seal that did not finish; the next one overtakes it only when it holds
- * the same version, else with the number after it.
+ *     seal that did not finish; the next one takes it over when it holds the
+ *     same version, and goes on to the number after it when it does not.
  */
 #include "volume/volume.h"
 
@@ -265,6 +265,29 @@ static int create_sequence(struct host *h, const char *name, uint64_t sequence,
 	return b.size == (size_t)n && memcmp(b.data, text, b.size) == 0
 		       ? 0
 		       : -EEXIST;
+}
+
+int volume_next_sequence(struct host *h, const struct volume *v, uint64_t *ret,
+			 struct err *err)
+{
+	uint64_t sequence = v->sequence, size;
+	char key[STORE_KEY_MAX];
+	int r;
+
+	do {
+		struct err problem = ERR_INIT;
+
+		sequence++;
+		store_key_sequence(key, v->name, sequence);
+		r = store_size(h->store, key, &size, &problem);
+		if (r < 0 && r != -ENOENT) {
+			if (err)
+				*err = problem;
+			return r;
+		}
+	} while (r == 0);
+	*ret = sequence;
+	return 0;
 }
 
 int volume_advance(struct host *h, struct volume *v,

@@ -81,6 +81,10 @@ int volume_advance(struct host *h, struct volume *v,
 		   const struct digest *version, const char *session,
 		   uint64_t epoch, struct err *err);
 
+/* The number that volume_advance() will give, if nobody else is quicker. */
+int volume_next_sequence(struct host *h, const struct volume *v, uint64_t *ret,
+			 struct err *err);
+
 /* A new volume whose first version is the one given. -EEXIST. */
 int volume_fork(struct host *h, const struct digest *version, const char *name,
 		struct err *err);

@@ -294,6 +294,15 @@ static void test_labels_become_an_object(void **state)
 	assert_null(labels);
 }
 
+static void test_options_that_repeat_in_one_word_are_counted(void **state)
+{
+	_cleanup_line_ struct line l;
+
+	assert_int_equal(parse(&l, "-qqqqqqqqqqqq", "seal", "v", NULL), 0);
+	assert_true(args_has(&l.args, "quiet"));
+	assert_string_equal(l.args.operands[0], "v");
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -312,6 +321,8 @@ int main(void)
 		cmocka_unit_test(
 			test_layer_paths_are_taken_raw_or_as_they_are_listed),
 		cmocka_unit_test(test_labels_become_an_object),
+		cmocka_unit_test(
+			test_options_that_repeat_in_one_word_are_counted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

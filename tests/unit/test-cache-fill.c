@@ -3,6 +3,7 @@
 /* Filling the cache from stores that are whole, damaged or hostile. */
 
 #include "cache-fixture.h"
+#include "cache/fill.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -306,6 +307,17 @@ static int fill_small_cache(struct fixture *f, const char *path)
 	return 0;
 }
 
+static void test_tarball_that_cannot_be_written_is_an_error(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_close_ int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_true(fill_tar(f->cache, f->store, &f->sample.object,
+			     &f->sample.places, fd, NULL, NULL, &f->err) < 0);
+	assert_non_null(strstr(f->err.text, f->path));
+}
+
 static void test_full_cache_says_so(void **state)
 {
 	struct fixture *f = *state;
@@ -349,6 +361,7 @@ int main(void)
 		T(test_progress_ends_with_all_bytes),
 		T(test_progress_can_stop_a_fill),
 		T(test_concurrent_callers_wait_for_one_fill),
+		T(test_tarball_that_cannot_be_written_is_an_error),
 		T(test_full_cache_says_so),
 	};
 
