@@ -8,6 +8,7 @@
 #include "format/erofs-reader.h"
 
 #include "format/erofs-check.h"
+#include "format/erofs-directory.h"
 #include "format/erofs-walk.h"
 #include "util/cleanup.h"
 
@@ -138,49 +139,14 @@ uint64_t erofs_reader_tar_size(const struct erofs_reader *r)
 	return (uint64_t)r->head.tar_blocks * EROFS_BLOCK;
 }
 
+const struct erofs_view *erofs_reader_view(const struct erofs_reader *r)
+{
+	return &r->view;
+}
+
 uint64_t erofs_reader_inodes(const struct erofs_reader *r)
 {
 	return r->head.inodes;
-}
-
-/* Finds name in a directory: the block by its first name, then the name. */
-static int find_name(const struct erofs_view *v,
-		     const struct erofs_object *directory, const char *name,
-		     size_t length, struct erofs_item *ret, struct err *err)
-{
-	uint64_t low = 0, high = erofs_block_count(directory);
-	struct erofs_block b = {0};
-	int r;
-
-	while (low < high) {
-		uint64_t middle = low + (high - low) / 2;
-		struct erofs_block m;
-		struct erofs_item item;
-
-		r = erofs_block_read(v, directory, middle, &m, err);
-		if (r < 0)
-			return r;
-		item = erofs_block_item(&m, 0);
-		if (erofs_name_compare(item.name, item.length, name, length) >
-		    0) {
-			high = middle;
-		} else {
-			b = m;
-			low = middle + 1;
-		}
-	}
-	for (uint32_t i = 0; i < b.n; i++) {
-		*ret = erofs_block_item(&b, i);
-		if (ret->length == length &&
-		    memcmp(ret->name, name, length) == 0)
-			return 0;
-	}
-	return -ENOENT;
-}
-
-static bool is_dots(const char *s, size_t length)
-{
-	return s[0] == '.' && (length == 1 || (length == 2 && s[1] == '.'));
 }
 
 /* Follows path from the root. -ENOENT without a text. */
@@ -201,9 +167,10 @@ static int find_path(struct erofs_reader *r, const char *path,
 		size_t length = strcspn(path, "/");
 		struct erofs_item item;
 
-		if (!S_ISDIR(o.mode) || is_dots(path, length))
+		if (!S_ISDIR(o.mode) || erofs_directory_is_dots(path, length))
 			return -ENOENT;
-		k = find_name(&r->view, &o, path, length, &item, err);
+		k = erofs_directory_find(&r->view, &o, path, length, &item,
+					 err);
 		if (k < 0)
 			return k;
 		parent = o.nid;
@@ -269,6 +236,20 @@ int erofs_reader_lookup(struct erofs_reader *r, const char *path,
 		return k;
 	*ret = r->entry.entry;
 	*ret_nid = o.nid;
+	return 0;
+}
+
+int erofs_reader_entry(struct erofs_reader *r, uint64_t nid, const char *path,
+		       struct entry *ret, struct err *err)
+{
+	struct erofs_object o;
+	int k = erofs_object_read(&r->view, nid, &o, err);
+
+	if (k == 0)
+		k = erofs_object_entry(&r->view, &o, path, &r->entry, err);
+	if (k < 0)
+		return k;
+	*ret = r->entry.entry;
 	return 0;
 }
 

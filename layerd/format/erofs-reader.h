@@ -11,6 +11,7 @@
 #include "util/error.h"
 
 struct erofs_reader;
+struct erofs_view;
 
 /*
  * Opens the image of size bytes at data, which the caller keeps until the
@@ -51,6 +52,14 @@ int erofs_reader_walk(struct erofs_reader *r, const char *path,
  * end. Symbolic links are not followed. -ENOENT without a text in err. */
 int erofs_reader_lookup(struct erofs_reader *r, const char *path,
 			struct entry *ret, uint64_t *ret_nid, struct err *err);
+
+/* The same by inode, found with format/erofs-directory.h; path is borrowed. The
+ * nid must be one that the image itself gave. */
+int erofs_reader_entry(struct erofs_reader *r, uint64_t nid, const char *path,
+		       struct entry *ret, struct err *err);
+
+/* The image itself, for format/erofs-directory.h. Valid as long as r. */
+const struct erofs_view *erofs_reader_view(const struct erofs_reader *r);
 
 /*
  * What must be true before the kernel may mount the image: it is of tar and
