@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "commands.h"
 
-#include "copy.h"
+#include "entry-data.h"
 #include "output.h"
 #include "reply.h"
 #include "target.h"
@@ -91,44 +91,9 @@ static int find_file(struct tool *t, const char *path, json_t **ret,
 	return 0;
 }
 
-static int bad_entry(struct err *err)
-{
-	return err_set(err, EBADMSG,
-		       "the daemon's answer has runs of data that are out of "
-		       "order");
-}
-
-static int copy_sparse(const json_t *extents, uint64_t payload, uint64_t size,
-		       int fd, struct err *err)
-{
-	uint64_t at = 0;
-	json_t *extent;
-	size_t i;
-	int r;
-
-	json_array_foreach (extents, i, extent) {
-		uint64_t offset = reply_size(extent, "offset");
-		uint64_t length = reply_size(extent, "length");
-
-		if (offset < at || offset > size || length > size - offset)
-			return bad_entry(err);
-		r = copy_zeros(offset - at, STDOUT_FILENO, err);
-		if (r == 0)
-			r = copy_bytes(fd, payload, length, STDOUT_FILENO, err);
-		if (r < 0)
-			return r;
-		payload += length;
-		at = offset + length;
-	}
-	return copy_zeros(size - at, STDOUT_FILENO, err);
-}
-
 static int copy_file(struct tool *t, const json_t *entry, struct err *err)
 {
 	_cleanup_(json_decrefp) json_t *reply = NULL;
-	const json_t *extents = json_object_get(entry, "extents");
-	uint64_t payload = reply_size(entry, "payload");
-	uint64_t size = reply_size(entry, "size");
 	_cleanup_close_ int fd = -1;
 	int r;
 
@@ -140,9 +105,7 @@ static int copy_file(struct tool *t, const json_t *entry, struct err *err)
 	if (fd < 0)
 		return err_set(err, EBADMSG,
 			       "the daemon's answer has no tarball in it");
-	if (json_is_array(extents))
-		return copy_sparse(extents, payload, size, fd, err);
-	return copy_bytes(fd, payload, size, STDOUT_FILENO, err);
+	return entry_data_copy(entry, fd, STDOUT_FILENO, err);
 }
 
 static int run(struct tool *t, struct err *err)

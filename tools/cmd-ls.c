@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "commands.h"
 
+#include "entry-list.h"
+#include "inside.h"
 #include "listing.h"
 #include "output.h"
 #include "reply.h"
@@ -14,13 +16,17 @@
 
 static const struct args_option options[] = {
 	{'l', "long", NULL,
-	 "with newest version, size, time, session, message"},
+	 "volumes with newest version, size, time, session and message; "
+	 "files as `ls -l`"},
+	{'R', "recursive", NULL, "with all that is below"},
 	{0},
 };
 
 static const char *const examples[] = {
 	"layerctl ls",
 	"layerctl ls -l",
+	"layerctl ls my-data@3",
+	"layerctl ls -lR my-data:/etc",
 	"layerctl ls --json | jq -r '.volumes[].name'",
 	NULL,
 };
@@ -76,7 +82,7 @@ static int on_volumes(json_t *parameters, void *ctx)
 		       : 0;
 }
 
-static int run(struct tool *t, struct err *err)
+static int list_volumes(struct tool *t, struct err *err)
 {
 	_cleanup_(json_decrefp) json_t *all = json_pack("{s:[]}", "volumes");
 	json_t *volumes = json_object_get(all, "volumes");
@@ -101,9 +107,40 @@ static int run(struct tool *t, struct err *err)
 	return 0;
 }
 
+static int list_place(struct tool *t, struct err *err)
+{
+	_cleanup_inside_ struct inside where = {0};
+	struct entry_list list = {
+		.json = t->json,
+		.details = args_has(&t->args, "long"),
+	};
+	int r = inside_parse(t->args.operands[0], &where, err);
+
+	if (r == 0)
+		r = tool_call_each(
+			t, "VersionEntries",
+			json_pack("{s:s, s:O, s:b}", "reference",
+				  where.reference, "path", where.path,
+				  "recursive",
+				  (int)args_has(&t->args, "recursive")),
+			entry_list_add, &list, err);
+	if (r == 0)
+		entry_list_end(&list);
+	return r;
+}
+
+static int run(struct tool *t, struct err *err)
+{
+	return t->args.operands[0] ? list_place(t, err) : list_volumes(t, err);
+}
+
 const struct command command_ls = {
 	.name = "ls",
-	.summary = "List volumes",
+	.summary = "List volumes, or a directory of a version",
+	.details =
+		"Nothing is mounted. REF:PATH is a path in a version; behind "
+		"a bare volume name it\nbegins with a slash.\n",
+	.operands = {{"REF[:PATH]", .optional = true, .bytes = true}},
 	.options = options,
 	.examples = examples,
 	.run = run,

@@ -168,3 +168,21 @@ int call_get_target(struct call *c, struct target *ret)
 	ret->device = (uint64_t)json_integer_value(device);
 	return ret->path ? 0 : err_oom(&c->err);
 }
+
+int call_get_layer_path(struct call *c, struct buf *b)
+{
+	const char *path = "";
+	int r = call_get_string(c, "path", &path);
+
+	if (r < 0)
+		return r;
+	while (*path == '/')
+		path++;
+	if (unescape_bytes(b, path) < 0)
+		return err_set(&c->err, EINVAL,
+			       "the parameter path has a backslash that is not "
+			       "part of \\xNN");
+	while (b->size && b->data[b->size - 1] == '/')
+		b->size--;
+	return buf_str(b) ? 0 : err_oom(&c->err);
+}

@@ -56,6 +56,10 @@ int call_get_uint(struct call *c, const char *name, uint64_t *ret);
 /* The same for a member that must be there. */
 int call_need_string(struct call *c, const char *name, const char **ret);
 
+/* The optional member "path", a path in a layer or version, without '/' at
+ * either end: "" is the root. A C string. */
+int call_get_layer_path(struct call *c, struct buf *b);
+
 /* The labels member as an array, owned by the caller; the strings borrow. */
 int call_get_labels(struct call *c, struct label **ret, size_t *ret_n);
 

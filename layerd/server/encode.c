@@ -92,13 +92,9 @@ json_t *encode_version(const struct version *v, const struct volume *volume,
 		encode_tags(v, volume));
 }
 
-static const char *entry_kind(const struct entry *e)
+const char *encode_kind(uint32_t mode)
 {
-	if (e->flags & ENTRY_WHITEOUT)
-		return "whiteout";
-	if (e->flags & ENTRY_HARDLINK)
-		return "hardlink";
-	switch (e->mode & 0170000) {
+	switch (mode & 0170000) {
 	case 0040000:
 		return "directory";
 	case 0120000:
@@ -112,6 +108,13 @@ static const char *entry_kind(const struct entry *e)
 	default:
 		return "file";
 	}
+}
+
+static const char *entry_kind(const struct entry *e)
+{
+	if (e->flags & ENTRY_WHITEOUT)
+		return "whiteout";
+	return e->flags & ENTRY_HARDLINK ? "hardlink" : encode_kind(e->mode);
 }
 
 static void add_data(json_t *o, const struct entry *e)

@@ -16,3 +16,6 @@ json_t *encode_bytes(const char *s);
 json_t *encode_version(const struct version *v, const struct volume *volume,
 		       uint64_t sequence);
 json_t *encode_entry(const struct entry *e);
+
+/* "file", "directory", ... of a mode as in st_mode. */
+const char *encode_kind(uint32_t mode);

@@ -6,7 +6,6 @@
 #include "server/batches.h"
 #include "server/encode.h"
 #include "util/cleanup.h"
-#include "util/escape.h"
 #include "util/fd.h"
 #include "volume/mounting.h"
 #include "volume/rebuild.h"
@@ -77,24 +76,6 @@ static int add_entry(const struct entry *e, uint64_t nid, void *ctx,
 	return batches_add(ctx, encode_entry(e), err);
 }
 
-static int read_path(struct call *c, struct buf *b)
-{
-	const char *path = "";
-	int r = call_get_string(c, "path", &path);
-
-	if (r < 0)
-		return r;
-	while (*path == '/')
-		path++;
-	if (unescape_bytes(b, path) < 0)
-		return err_set(&c->err, EINVAL,
-			       "the parameter path has a backslash that is not "
-			       "part of \\xNN");
-	while (b->size && b->data[b->size - 1] == '/')
-		b->size--;
-	return buf_str(b) ? 0 : err_oom(&c->err);
-}
-
 int method_layer_entries(struct call *c)
 {
 	_cleanup_layer_object_ struct layer_object object = {0};
@@ -106,7 +87,7 @@ int method_layer_entries(struct call *c)
 	int r = find_layer(c, &layer);
 
 	if (r == 0)
-		r = read_path(c, &path);
+		r = call_get_layer_path(c, &path);
 	if (r == 0)
 		r = cache_get_object(c->host->cache, c->host->store, &layer.tar,
 				     &layer.object, &object, &index, &c->err);

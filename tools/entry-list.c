@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "entry-list.h"
+
+#include "entry-line.h"
+#include "reply.h"
+
+#include "util/cleanup.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+/* Of owner and size together, where lines begin with. */
+#define WIDTH 16
+
+static void start_json(struct entry_list *list, const json_t *parameters)
+{
+	const char *digest = reply_optional(parameters, "digest");
+
+	putchar('{');
+	if (digest)
+		printf("\"digest\":\"%s\",", digest);
+	fputs("\"entries\":[", stdout);
+	list->started = true;
+}
+
+static int print_json(struct entry_list *list, const json_t *parameters,
+		      const json_t *entries)
+{
+	json_t *entry;
+	size_t i;
+
+	if (!list->started)
+		start_json(list, parameters);
+	json_array_foreach (entries, i, entry) {
+		if (list->comma)
+			putchar(',');
+		list->comma = true;
+		if (json_dumpf(entry, stdout, JSON_COMPACT) < 0)
+			return -EIO;
+	}
+	return 0;
+}
+
+int entry_list_add(json_t *parameters, void *ctx)
+{
+	const json_t *entries = json_object_get(parameters, "entries");
+	struct entry_list *list = ctx;
+	json_t *entry;
+	size_t i;
+
+	/* Some replies only tell of progress. */
+	if (!entries)
+		return 0;
+	if (list->json)
+		return print_json(list, parameters, entries);
+	list->width = MAX(list->width, WIDTH);
+	json_array_foreach (entries, i, entry) {
+		if (list->details) {
+			entry_print_line(entry, &list->width);
+			continue;
+		}
+		entry_print_name(entry);
+		putchar('\n');
+	}
+	return 0;
+}
+
+void entry_list_end(struct entry_list *list)
+{
+	if (list->json)
+		puts("]}");
+}
