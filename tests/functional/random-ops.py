@@ -23,6 +23,8 @@ import subprocess
 import sys
 import time
 
+import diff_model
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 LIBC = ctypes.CDLL(None, use_errno=True)
 RENAME_EXCHANGE = 2
@@ -470,6 +472,25 @@ class Run:
             finally:
                 subprocess.run(["umount", root], check=True)
 
+    def check_diffs(self):
+        """Of versions one after the other, and of the first and the last."""
+        names = sorted(self.versions)
+        for one, two in [*zip(names, names[1:]), (names[0], names[-1]),
+                         (names[-1], names[0])]:
+            before = diff_model.parse(self.versions[one][0])
+            after = diff_model.parse(self.versions[two][0])
+            want = diff_model.expected(before, after)
+            words = ["diff", "%s@%d" % (self.volume, one),
+                     "%s@%d" % (self.volume, two)]
+            got = diff_model.reported(
+                self.layerctl(*words, "--no-renames")["differences"])
+            joined = diff_model.without_renames(
+                self.layerctl(*words)["differences"], before, after)
+            for has in (got, joined):
+                self.compare("the diff of %d and %d" % (one, two),
+                             "\n".join(map(repr, sorted(want))),
+                             "\n".join(map(repr, sorted(has))))
+
     def check_layers(self):
         version = self.layerctl("show", self.volume)["version"]
         for layer in version["layers"]:
@@ -485,6 +506,7 @@ class Run:
         self.seal("commit")
         self.seal("finalize")
         self.check_versions()
+        self.check_diffs()
         self.check_layers()
 
 
