@@ -57,7 +57,10 @@ class Row:
     def meets(self, bound):
         if bound is None:
             return False
-        return self.result >= bound if self.is_ratio else self.result <= bound
+        if not self.is_ratio:
+            return self.result <= bound
+        # Bounds have two digits, and so has the table.
+        return round(self.result, 2) >= bound
 
     def as_json(self):
         return asdict(self) | {"verdict": self.verdict()}
