@@ -357,7 +357,7 @@ int mount_drop(const char *path, struct err *err)
 struct errand {
 	int (*run)(const struct errand *errand);
 	ino_t namespace; /* the one that is meant; 0: whichever it is */
-	int fd;		 /* -1: none */
+	int fd;		 /* of the mount to attach */
 	const char *path;
 	const char *name; /* in path, when it is a directory to work in */
 	dev_t device;

@@ -84,7 +84,7 @@ static uint64_t parse_attributes(const char *options)
 	while (*options) {
 		size_t n = strcspn(options, ",");
 
-		for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
+		for (size_t i = 0; i < ARRAY_SIZE(known); i++)
 			if (strlen(known[i].name) == n &&
 			    strncmp(options, known[i].name, n) == 0)
 				found |= known[i].attribute;

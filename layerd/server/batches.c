@@ -40,9 +40,11 @@ static bool is_full(const struct batches *b, size_t more)
 
 int batches_add(struct batches *b, json_t *item, struct err *err)
 {
-	size_t bytes = item ? json_dumpb(item, NULL, 0, JSON_COMPACT) : 0;
+	size_t bytes = 0;
 	int r = 0;
 
+	if (b->call->more && item)
+		bytes = json_dumpb(item, NULL, 0, JSON_COMPACT);
 	if (b->call->more && is_full(b, bytes)) {
 		json_t *reply = take_reply(b);
 

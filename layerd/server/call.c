@@ -27,8 +27,7 @@ int call_check_caller(struct call *c)
 {
 	struct pollfd p = {.fd = varlink_fd(c->connection)};
 
-	if (c->connection && poll(&p, 1, 0) > 0 &&
-	    p.revents & (POLLHUP | POLLERR))
+	if (poll(&p, 1, 0) > 0 && p.revents & (POLLHUP | POLLERR))
 		return err_set(&c->err, ECANCELED,
 			       "the caller has gone before its turn came");
 	return 0;

@@ -127,11 +127,11 @@ int method_reset(struct call *c)
 	if (r == 0 && !(v->has_head && digest_equal(&v->head, &found.version)))
 		r = volume_advance(c->host, v, &found.version, NULL, 0,
 				   &c->err);
-	if (r == 0)
-		r = catalog_add_version(c->host->catalog, &found.version, name,
-					v->sequence, &c->err);
 	if (r < 0)
 		return r;
+	/* It is done, and found without the index, too. */
+	(void)catalog_add_version(c->host->catalog, &found.version, name,
+				  v->sequence, NULL);
 	c->reply = json_pack("{s:s, s:o}", "volume", name, "version",
 			     encode_version(version, v, v->sequence));
 	return c->reply ? 0 : err_oom(&c->err);

@@ -101,28 +101,6 @@ static int try_tag(struct host *h, const char *volume, const char *tag,
 	return r < 0 ? r : volume_save(h, v, err);
 }
 
-int volume_tag(struct host *h, const char *volume, const char *tag,
-	       const struct digest *version, bool move, bool *ret_moved,
-	       struct digest *ret_previous, struct err *err)
-{
-	int r = tag_name_check(tag, err);
-
-	if (r < 0)
-		return r;
-	for (int i = 0; i < TRIES; i++) {
-		struct err problem = ERR_INIT;
-
-		r = try_tag(h, volume, tag, version, move, ret_moved,
-			    ret_previous, &problem);
-		if (r == -ESTALE)
-			continue;
-		if (r < 0 && err)
-			*err = problem;
-		return r;
-	}
-	return too_often(volume, err);
-}
-
 static int try_untag(struct host *h, const char *volume, const char *tag,
 		     struct digest *ret_previous, struct err *err)
 {
@@ -144,12 +122,29 @@ static int try_untag(struct host *h, const char *volume, const char *tag,
 	return volume_save(h, v, err);
 }
 
-int volume_untag(struct host *h, const char *volume, const char *tag,
-		 struct digest *ret_previous, struct err *err)
+/* One change of a tag; without a version it is taken away. */
+struct change {
+	const char *volume;
+	const char *tag;
+	const struct digest *version;
+	bool move;
+	bool *ret_moved;
+	struct digest *ret_previous;
+};
+
+static int try_change(struct host *h, const struct change *c, struct err *err)
+{
+	if (!c->version)
+		return try_untag(h, c->volume, c->tag, c->ret_previous, err);
+	return try_tag(h, c->volume, c->tag, c->version, c->move, c->ret_moved,
+		       c->ret_previous, err);
+}
+
+static int change(struct host *h, const struct change *c, struct err *err)
 {
 	for (int i = 0; i < TRIES; i++) {
 		struct err problem = ERR_INIT;
-		int r = try_untag(h, volume, tag, ret_previous, &problem);
+		int r = try_change(h, c, &problem);
 
 		if (r == -ESTALE)
 			continue;
@@ -157,5 +152,29 @@ int volume_untag(struct host *h, const char *volume, const char *tag,
 			*err = problem;
 		return r;
 	}
-	return too_often(volume, err);
+	return too_often(c->volume, err);
+}
+
+int volume_tag(struct host *h, const char *volume, const char *tag,
+	       const struct digest *version, bool move, bool *ret_moved,
+	       struct digest *ret_previous, struct err *err)
+{
+	const struct change c = {.volume = volume,
+				 .tag = tag,
+				 .version = version,
+				 .move = move,
+				 .ret_moved = ret_moved,
+				 .ret_previous = ret_previous};
+	int r = tag_name_check(tag, err);
+
+	return r < 0 ? r : change(h, &c, err);
+}
+
+int volume_untag(struct host *h, const char *volume, const char *tag,
+		 struct digest *ret_previous, struct err *err)
+{
+	const struct change c = {
+		.volume = volume, .tag = tag, .ret_previous = ret_previous};
+
+	return change(h, &c, err);
 }

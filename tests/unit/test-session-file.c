@@ -19,7 +19,7 @@
 	"\"}"
 #define LAYER_B                                                                \
 	"{\"object\":\"sha256:" B64 "\",\"size\":0,\"tar\":\"sha256:" A64 "\"" \
-									  "}"
+	"}"
 
 static const char full[] =
 	"{\"base\":\"sha256:" A64 "\",\"base_sequence\":3,\"capture\":4,"
