@@ -8,10 +8,10 @@
 #include "format/manifest-keys.h"
 #include "format/reference.h"
 #include "util/cleanup.h"
+#include "util/json.h"
 #include "util/quote.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <stdarg.h>
 
 /* One decoding: the version so far, and what errors need. */
@@ -145,21 +145,19 @@ static int parse(struct decode *d, const char *what, const uint8_t *data,
 {
 	char quoted[QUOTE_SIZE];
 	json_error_t e;
+	int r;
 
 	if (size > VERSION_BLOB_MAX)
 		return damaged(d, "its %s has %zu bytes, at most %u are read",
 			       what, size, VERSION_BLOB_MAX);
-	*ret = json_loadb((const char *)data, size, JSON_REJECT_DUPLICATES, &e);
-	/* libjansson may also call a lack of memory a syntax error, which
-	 * nobody can tell from one. */
-	if (!*ret &&
-	    (!*e.text || json_error_code(&e) == json_error_out_of_memory))
+	r = json_parse_object(data, size, ret, &e);
+	if (r == -ENOMEM)
 		return err_oom(d->err);
-	if (!*ret)
+	if (r < 0 && !*e.text)
+		return damaged(d, "its %s is not a JSON object", what);
+	if (r < 0)
 		return damaged(d, "its %s is not JSON: %s", what,
 			       quote_text(e.text, quoted));
-	if (!json_is_object(*ret))
-		return damaged(d, "its %s is not a JSON object", what);
 	return 0;
 }
 

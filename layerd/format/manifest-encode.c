@@ -9,10 +9,10 @@
 #include "format/reference.h"
 #include "util/cleanup.h"
 #include "util/escape.h"
+#include "util/json.h"
 #include "util/quote.h"
 
 #include <errno.h>
-#include <jansson.h>
 
 #if defined(__x86_64__)
 #define ARCHITECTURE "amd64"
@@ -221,19 +221,13 @@ static json_t *make_manifest(const struct version *v, const char *created,
 			 "annotations", make_annotations(v, created));
 }
 
-static int add_text(const char *text, size_t size, void *ctx)
-{
-	return buf_add(ctx, text, size);
-}
-
 /* Appends value and hashes what it became. */
 static int add_json(const json_t *value, const char *what, struct buf *b,
 		    struct digest *ret, struct err *err)
 {
 	size_t start = b->size;
 
-	if (!value || json_dump_callback(value, add_text, b,
-					 JSON_SORT_KEYS | JSON_COMPACT) < 0)
+	if (!value || buf_add_json(b, value, JSON_SORT_KEYS | JSON_COMPACT) < 0)
 		return err_oom(err);
 	if (b->size - start > VERSION_BLOB_MAX)
 		return err_set(err, EINVAL,

@@ -5,6 +5,8 @@
  */
 #include "proto/message.h"
 
+#include "util/json.h"
+
 #include "proto/varlink.h"
 
 #include <errno.h>
@@ -51,8 +53,9 @@ static int refuse_json(const json_error_t *e, struct err *err)
 	const char *quote = strstr(e->text, " near '");
 	size_t n = quote ? (size_t)(quote - e->text) : strlen(e->text);
 
-	if (json_error_code(e) == json_error_out_of_memory)
-		return err_oom(err);
+	if (!*e->text)
+		return err_set(err, EBADMSG,
+			       "the message is not a JSON object");
 	return err_set(err, EBADMSG,
 		       "the message is not valid JSON: %.*s at byte %d", (int)n,
 		       e->text, e->position);
@@ -61,22 +64,15 @@ static int refuse_json(const json_error_t *e, struct err *err)
 int message_parse(const char *data, size_t size, json_t **ret, struct err *err)
 {
 	json_error_t e;
-	json_t *message;
 	int r;
 
 	r = check_bounds(data, size, err);
 	if (r < 0)
 		return r;
-	message = json_loadb(data, size, JSON_REJECT_DUPLICATES, &e);
-	if (!message)
-		return refuse_json(&e, err);
-	if (!json_is_object(message)) {
-		json_decref(message);
-		return err_set(err, EBADMSG,
-			       "the message is not a JSON object");
-	}
-	*ret = message;
-	return 0;
+	r = json_parse_object(data, size, ret, &e);
+	if (r == -ENOMEM)
+		return err_oom(err);
+	return r < 0 ? refuse_json(&e, err) : 0;
 }
 
 /* A member that is a boolean, or absent and thereby false. */

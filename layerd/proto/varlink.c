@@ -13,6 +13,7 @@
 #include "proto/message.h"
 #include "util/buf.h"
 #include "util/cleanup.h"
+#include "util/json.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -153,16 +154,15 @@ static int send_all(int fd, const char *data, size_t size, const int *fds,
 /* The text of a message and its size, the NUL counted. */
 static int encode(const json_t *message, char **ret, size_t *ret_size)
 {
-	_cleanup_free_ char *text = json_dumps(message, JSON_COMPACT);
-	size_t size;
+	_cleanup_buf_ struct buf text = BUF_INIT;
+	int r = buf_add_json(&text, message, JSON_COMPACT);
 
-	if (!text)
-		return -ENOMEM;
-	size = strlen(text) + 1;
-	if (size > VARLINK_MESSAGE_MAX)
+	if (r < 0)
+		return r;
+	if (text.size >= VARLINK_MESSAGE_MAX)
 		return -EMSGSIZE;
-	*ret = TAKE_PTR(text);
-	*ret_size = size;
+	*ret_size = text.size + 1;
+	*ret = (char *)TAKE_PTR(text.data);
 	return 0;
 }
 

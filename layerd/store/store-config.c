@@ -15,9 +15,9 @@
 
 #include "format/chunker.h"
 #include "util/cleanup.h"
+#include "util/json.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <sys/random.h>
 
 #define FORMAT 1
@@ -87,8 +87,8 @@ int store_config_decode(const struct buf *b, const char *name,
 	const json_t *format;
 	const char *text;
 
-	root = json_loadb((const char *)b->data, b->size,
-			  JSON_REJECT_DUPLICATES, NULL);
+	if (json_parse_object(b->data, b->size, &root, NULL) == -ENOMEM)
+		return err_oom(err);
 	format = json_object_get(root, "format");
 	if (!json_is_integer(format) || json_integer_value(format) < 1)
 		return err_set(err, EBADMSG,

@@ -3,9 +3,9 @@
 #include "volume/record.h"
 
 #include "util/cleanup.h"
+#include "util/json.h"
 
 #include <errno.h>
-#include <jansson.h>
 
 static json_t *encode_digest(const struct digest *d)
 {
@@ -28,25 +28,40 @@ static json_t *encode_tags(const struct volume *v)
 	return tags;
 }
 
+/* Optional members of json_pack() are left out, too, when memory runs out. */
+static json_t *encode_lease(const struct volume *v)
+{
+	json_t *lease = json_pack("{s:I}", "epoch", (json_int_t)v->lease_epoch);
+	int r = lease ? 0 : -1;
+
+	if (r == 0 && v->lease_host)
+		r = json_object_set_new(lease, "host",
+					json_string(v->lease_host));
+	if (r == 0 && v->lease_session)
+		r = json_object_set_new(lease, "session",
+					json_string(v->lease_session));
+	if (r < 0) {
+		json_decref(lease);
+		return NULL;
+	}
+	return lease;
+}
+
 int volume_record_encode(const struct volume *v, struct buf *b)
 {
 	_cleanup_(json_decrefp) json_t *root = NULL;
-	_cleanup_free_ char *text = NULL;
 
-	root = json_pack("{s:i, s:s, s:I, s:I, s:I, s:o, s:{s:I, s:s*, s:s*}}",
-			 "format", 1, "name", v->name, "created",
-			 (json_int_t)v->created, "modified",
-			 (json_int_t)v->modified, "sequence",
+	root = json_pack("{s:i, s:s, s:I, s:I, s:I, s:o, s:o}", "format", 1,
+			 "name", v->name, "created", (json_int_t)v->created,
+			 "modified", (json_int_t)v->modified, "sequence",
 			 (json_int_t)v->sequence, "tags", encode_tags(v),
-			 "lease", "epoch", (json_int_t)v->lease_epoch, "host",
-			 v->lease_host, "session", v->lease_session);
+			 "lease", encode_lease(v));
 	if (!root)
 		return -ENOMEM;
 	if (v->has_head &&
 	    json_object_set_new(root, "head", encode_digest(&v->head)) < 0)
 		return -ENOMEM;
-	text = json_dumps(root, JSON_SORT_KEYS | JSON_COMPACT);
-	return text ? buf_add_str(b, text) : -ENOMEM;
+	return buf_add_json(b, root, JSON_SORT_KEYS | JSON_COMPACT);
 }
 
 static int compare_tags(const void *a, const void *b)
@@ -115,11 +130,10 @@ int volume_record_decode(const uint8_t *data, size_t size, struct volume *v,
 			 struct err *err)
 {
 	_cleanup_(json_decrefp) json_t *root = NULL;
-	int r;
+	int r = json_parse_object(data, size, &root, NULL);
 
-	root = json_loadb((const char *)data, size, JSON_REJECT_DUPLICATES,
-			  NULL);
-	r = root ? decode(root, v) : -EBADMSG;
+	if (r == 0)
+		r = json_outcome(decode(root, v));
 	if (r == -ENOMEM)
 		return err_oom(err);
 	if (r < 0)

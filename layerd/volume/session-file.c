@@ -4,9 +4,9 @@
 
 #include "util/cleanup.h"
 #include "util/escape.h"
+#include "util/json.h"
 
 #include <errno.h>
-#include <jansson.h>
 
 static json_t *encode_digest(bool present, const struct digest *d)
 {
@@ -39,26 +39,25 @@ int session_encode(const struct session *s, struct buf *b)
 {
 	_cleanup_(json_decrefp) json_t *root = NULL;
 	_cleanup_buf_ struct buf path = BUF_INIT;
-	_cleanup_free_ char *text = NULL;
 
 	if (s->path && (escape_bytes(&path, s->path, strlen(s->path)) < 0 ||
 			!buf_str(&path)))
 		return -ENOMEM;
-	root = json_pack(
-		"{s:i, s:s, s:I, s:I, s:I, s:I, s:s*, s:o, s:o, s:o, s:o}",
-		"format", 1, "volume", s->volume, "created",
-		(json_int_t)s->created, "epoch", (json_int_t)s->epoch,
-		"capture", (json_int_t)s->capture, "base_sequence",
-		(json_int_t)s->base_sequence, "path",
-		s->path ? (char *)path.data : NULL, "base",
-		encode_digest(s->has_base, &s->base), "sealed",
-		encode_digest(s->has_sealed, &s->sealed), "layers",
-		encode_layers(s->layers, s->n_layers), "sealed_layers",
-		encode_layers(s->sealed_layers, s->n_sealed_layers));
+	root = json_pack("{s:i, s:s, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o}",
+			 "format", 1, "volume", s->volume, "created",
+			 (json_int_t)s->created, "epoch", (json_int_t)s->epoch,
+			 "capture", (json_int_t)s->capture, "base_sequence",
+			 (json_int_t)s->base_sequence, "base",
+			 encode_digest(s->has_base, &s->base), "sealed",
+			 encode_digest(s->has_sealed, &s->sealed), "layers",
+			 encode_layers(s->layers, s->n_layers), "sealed_layers",
+			 encode_layers(s->sealed_layers, s->n_sealed_layers));
 	if (!root)
 		return -ENOMEM;
-	text = json_dumps(root, JSON_SORT_KEYS | JSON_COMPACT);
-	return text ? buf_add_str(b, text) : -ENOMEM;
+	if (s->path && json_object_set_new(root, "path",
+					   json_string((char *)path.data)) < 0)
+		return -ENOMEM;
+	return buf_add_json(b, root, JSON_SORT_KEYS | JSON_COMPACT);
 }
 
 static int decode_digest(json_t *value, bool *ret_present, struct digest *ret)
@@ -148,8 +147,8 @@ static int decode(json_t *root, struct session *s)
 
 int session_decode(const uint8_t *data, size_t size, struct session *s)
 {
-	_cleanup_(json_decrefp) json_t *root = json_loadb(
-		(const char *)data, size, JSON_REJECT_DUPLICATES, NULL);
+	_cleanup_(json_decrefp) json_t *root = NULL;
+	int r = json_parse_object(data, size, &root, NULL);
 
-	return root ? decode(root, s) : -EBADMSG;
+	return r < 0 ? r : json_outcome(decode(root, s));
 }
