@@ -302,9 +302,13 @@ int refuse_users(struct call *c, struct session *s)
 {
 	_cleanup_buf_ struct buf users = BUF_INIT;
 	dev_t device;
+	int r = session_device(c->host, s, &device);
 
-	if (session_device(c->host, s, &device) < 0 ||
-	    mount_users_describe(device, &users) == 0)
+	if (r < 0 && r != -ENOENT)
+		return err_errno(&c->err, r,
+				 "cannot tell where session %s is mounted",
+				 s->id);
+	if (r < 0 || mount_users_describe(device, &users) == 0)
 		return 0;
 	return err_set(&c->err, EBUSY,
 		       "volume %s is unmounted but still in use by %s; end "

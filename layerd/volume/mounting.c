@@ -332,18 +332,20 @@ static int use_session(const char *id, struct session *s,
 		       const struct err *problem, void *ctx)
 {
 	(void)id;
-	(void)problem;
-	return s ? use_layers(ctx, s->layers, s->n_layers) : 0;
+	if (s)
+		return use_layers(ctx, s->layers, s->n_layers);
+	return problem->code == -EBADMSG ? 0 : problem->code;
 }
 
 static int use_mount(const struct catalog_mount *m, void *ctx)
 {
 	_cleanup_(version_freep) struct version *v = NULL;
 	struct used *u = ctx;
+	int r = version_load(u->host, &m->version, &v, NULL);
 
-	if (version_load(u->host, &m->version, &v, NULL) < 0)
-		return 0;
-	return use_layers(u, v->layers, v->n_layers);
+	if (r == 0)
+		return use_layers(u, v->layers, v->n_layers);
+	return r == -ENOMEM ? r : 0;
 }
 
 static bool is_used(const struct used *u, const char *name)

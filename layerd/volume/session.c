@@ -117,6 +117,8 @@ int session_open(struct host *h, const char *id, bool lock, bool wait,
 		return r;
 	if (r == 0)
 		r = session_decode(b.data, b.size, s);
+	if (r == -ENOMEM)
+		return err_oom(err);
 	if (r < 0)
 		return err_errno(err, r,
 				 "cannot read %s/%s/session.json; its unsealed "
@@ -178,6 +180,7 @@ struct find {
 	const char *volume;
 	uint64_t device;
 	char id[SESSION_ID_SIZE];
+	struct err *err;
 };
 
 static int match(const char *id, struct session *s, const struct err *problem,
@@ -185,16 +188,27 @@ static int match(const char *id, struct session *s, const struct err *problem,
 {
 	struct find *f = ctx;
 	dev_t device;
-	bool found;
+	int r;
 
-	(void)problem;
+	/* Whose a damaged one was, nobody can tell. */
 	if (!s)
-		return 0;
-	found = f->volume ? strcmp(s->volume, f->volume) == 0
-			  : session_device(f->host, s, &device) == 0 &&
-				    device == f->device;
-	if (!found)
-		return 0;
+		return problem->code == -EBADMSG
+			       ? 0
+			       : err_set(f->err, problem->code, "%s",
+					 problem->text);
+	if (f->volume) {
+		if (strcmp(s->volume, f->volume) != 0)
+			return 0;
+	} else {
+		r = session_device(f->host, s, &device);
+		if (r < 0 && r != -ENOENT)
+			return err_errno(f->err, r,
+					 "cannot tell where session %s is "
+					 "mounted",
+					 id);
+		if (r < 0 || device != f->device)
+			return 0;
+	}
 	snprintf(f->id, sizeof(f->id), "%s", id);
 	return 1;
 }
@@ -202,8 +216,10 @@ static int match(const char *id, struct session *s, const struct err *problem,
 static int find(struct find *f, bool lock, struct session **ret,
 		struct err *err)
 {
-	int r = session_each(f->host, match, f, err);
+	int r;
 
+	f->err = err;
+	r = session_each(f->host, match, f, err);
 	if (r == 0)
 		return -ENOENT;
 	return r < 0 ? r : session_open(f->host, f->id, lock, true, ret, err);
@@ -485,9 +501,15 @@ int session_places(struct host *h, const struct session *s, pid_t caller,
 		   struct mount_places *ret, struct err *err)
 {
 	dev_t device;
+	int r;
 
 	*ret = (struct mount_places){0};
-	if (session_device(h, s, &device) < 0)
+	r = session_device(h, s, &device);
+	if (r == -ENOENT)
 		return 0;
+	if (r < 0)
+		return err_errno(err, r,
+				 "cannot tell where session %s is mounted",
+				 s->id);
 	return mount_places_find(device, caller, h->mount_dir, ret, err);
 }
