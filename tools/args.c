@@ -147,20 +147,27 @@ static int find_command(const struct command *const *commands, const char *name,
 static int take_operands(struct args *a, int argc, char **argv, struct err *err)
 {
 	const struct args_operand *o = a->command->operands;
-	int n = 0;
+	int n = 0, i = 0;
 
-	for (; n < ARGS_OPERANDS_MAX && o[n].name && n < argc; n++) {
-		if (!o[n].bytes && !utf8_valid(argv[n], strlen(argv[n])))
+	for (; n < ARGS_OPERANDS_MAX && o[n].name && i < argc; i++) {
+		if (!o[n].bytes && !utf8_valid(argv[i], strlen(argv[i])))
 			return err_set(err, EINVAL, "%s is not valid UTF-8",
 				       o[n].name);
-		a->operands[n] = argv[n];
+		if (o[n].repeat && !a->repeated) {
+			a->repeated = argv + i;
+			a->n_repeated = (size_t)(argc - i);
+		}
+		if (!a->operands[n])
+			a->operands[n] = argv[i];
+		n += !o[n].repeat;
 	}
 	if (args_has(a, "help"))
 		return 0;
-	if (n < argc)
+	if (i < argc)
 		return err_set(err, EINVAL, "'%s' is one argument too many",
-			       argv[n]);
-	if (n < ARGS_OPERANDS_MAX && o[n].name && !o[n].optional)
+			       argv[i]);
+	if (n < ARGS_OPERANDS_MAX && o[n].name && !o[n].optional &&
+	    !a->operands[n])
 		return err_set(err, EINVAL, "%s needs %s", a->command->name,
 			       o[n].name);
 	return 0;

@@ -29,7 +29,8 @@ struct args_option {
 struct args_operand {
 	const char *name;
 	bool optional;
-	bool bytes; /* a path, which need not be UTF-8 */
+	bool bytes;  /* a path, which need not be UTF-8 */
+	bool repeat; /* may be followed by more of its kind; the last one */
 };
 
 struct command {
@@ -53,6 +54,9 @@ struct args {
 	const struct command *command; /* NULL: none was given */
 	const char *group;	       /* "layer", when that is all there was */
 	const char *operands[ARGS_OPERANDS_MAX]; /* NULL where not given */
+	/* All from the operand on that repeats. */
+	char *const *repeated;
+	size_t n_repeated;
 	struct args_given *given;
 	size_t n_given;
 };

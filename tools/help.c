@@ -9,8 +9,9 @@ void help_usage(FILE *f, const struct command *c)
 {
 	fprintf(f, "usage: layerctl %s", c->name);
 	for (size_t i = 0; i < ARGS_OPERANDS_MAX && c->operands[i].name; i++)
-		fprintf(f, c->operands[i].optional ? " [%s]" : " %s",
-			c->operands[i].name);
+		fprintf(f, c->operands[i].optional ? " [%s%s]" : " %s%s",
+			c->operands[i].name,
+			c->operands[i].repeat ? "..." : "");
 	for (const struct args_option *o = c->options; o && o->name; o++) {
 		if (o->letter)
 			fprintf(f, " [-%c", o->letter);

@@ -45,11 +45,15 @@ static const struct command layer_ls = {
 	.examples = examples,
 };
 
+static const struct command label = {
+	.name = "label",
+	.summary = "Label",
+	.operands = {{"REF"}, {"LABEL", .optional = true, .repeat = true}},
+	.examples = examples,
+};
+
 static const struct command *const commands[] = {
-	&seal,
-	&mount,
-	&layer_ls,
-	NULL,
+	&label, &seal, &mount, &layer_ls, NULL,
 };
 
 #define WORDS_MAX 16
@@ -125,6 +129,22 @@ static void test_commands_of_two_words_are_found(void **state)
 	assert_int_equal(parse(&l, "layer", "--json", "ls", "x", NULL), 0);
 	assert_ptr_equal(l.args.command, &layer_ls);
 	assert_string_equal(l.args.operands[0], "x");
+}
+
+static void test_operand_that_repeats_takes_what_is_left(void **state)
+{
+	_cleanup_line_ struct line l, one;
+
+	(void)state;
+	assert_int_equal(
+		parse(&l, "label", "v", "-q", "a=1", "b=2", "c=3", NULL), 0);
+	assert_string_equal(l.args.operands[0], "v");
+	assert_string_equal(l.args.operands[1], "a=1");
+	assert_int_equal(l.args.n_repeated, 3);
+	assert_string_equal(l.args.repeated[2], "c=3");
+	assert_int_equal(parse(&one, "label", "v", NULL), 0);
+	assert_int_equal(one.args.n_repeated, 0);
+	assert_null(one.args.operands[1]);
 }
 
 static void test_help_needs_no_operands(void **state)
@@ -310,6 +330,7 @@ int main(void)
 		cmocka_unit_test(test_the_last_of_a_repeated_option_counts),
 		cmocka_unit_test(test_two_dashes_end_the_options),
 		cmocka_unit_test(test_commands_of_two_words_are_found),
+		cmocka_unit_test(test_operand_that_repeats_takes_what_is_left),
 		cmocka_unit_test(test_help_needs_no_operands),
 		cmocka_unit_test(test_wrong_lines_are_refused_with_a_sentence),
 		cmocka_unit_test(test_paths_may_be_any_bytes),
