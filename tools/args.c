@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <getopt.h>
 
-#define OPTIONS_MAX 16
+#define OPTIONS_MAX 32
 
 #define ARGS_GLOBAL_HELP 0
 

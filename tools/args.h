@@ -42,6 +42,7 @@ struct command {
 	const char *const *examples; /* ended by NULL */
 	/* 0, or a negative errno with err filled. */
 	int (*run)(struct tool *t, struct err *err);
+	bool hidden; /* for programs: not listed */
 };
 
 struct args_given {

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* The commands, one a file: cmd-NAME.c. */
+/* The commands, one a file: cmd-NAME.c. Whatever has to know all of them (help,
+ * man pages, completion) goes by the table. */
 
 #include "args.h"
+
+/* Ended by NULL. */
+extern const struct command *const commands[];
 
 extern const struct command command_new;
 extern const struct command command_mount;

@@ -64,6 +64,8 @@ void help_commands(FILE *f, const struct command *const *commands,
 	for (; *commands; commands++) {
 		const struct command *c = *commands;
 
+		if (c->hidden)
+			continue;
 		if (!group ||
 		    (strncmp(c->name, group, n) == 0 && c->name[n] == ' '))
 			fprintf(f, "  %-14s %s\n", c->name, c->summary);

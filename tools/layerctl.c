@@ -16,20 +16,6 @@
 #include <signal.h>
 #include <string.h>
 
-static const struct command *const commands[] = {
-	&command_new,	    &command_mount,
-	&command_unmount,   &command_commit,
-	&command_finalize,  &command_seal,
-	&command_fork,	    &command_tag,
-	&command_reset,	    &command_diff,
-	&command_cat,	    &command_ls,
-	&command_log,	    &command_show,
-	&command_sessions,  &command_status,
-	&command_layer_ls,  &command_layer_cat,
-	&command_layer_tar, &command_layer_verify,
-	&command_version,   NULL,
-};
-
 static json_t *error_json(int code, const char *text)
 {
 	json_t *message = json_string(text);

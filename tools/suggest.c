@@ -52,6 +52,8 @@ const char *suggest_command(const struct command *const *commands,
 			strchr(name, ' ') ? strlen(known) : strcspn(known, " ");
 		unsigned int d = distance(name, n, known, m);
 
+		if ((*commands)->hidden)
+			continue;
 		if (d < best || (d == best && !like)) {
 			best = d;
 			like = known;

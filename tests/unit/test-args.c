@@ -52,8 +52,15 @@ static const struct command label = {
 	.examples = examples,
 };
 
+static const struct command words = {
+	.name = "words",
+	.summary = "Take words",
+	.examples = examples,
+	.hidden = true,
+};
+
 static const struct command *const commands[] = {
-	&label, &seal, &mount, &layer_ls, NULL,
+	&words, &label, &seal, &mount, &layer_ls, NULL,
 };
 
 #define WORDS_MAX 16
@@ -218,6 +225,19 @@ static void test_only_near_names_are_suggested(void **state)
 	assert_null(suggest_command(commands, ""));
 }
 
+static void test_hidden_commands_are_not_listed(void **state)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	help_commands(f, commands, NULL);
+	fclose(f);
+	assert_non_null(strstr(text, "seal"));
+	assert_null(strstr(text, "words"));
+	assert_null(suggest_command(commands, "wirds"));
+}
+
 static void test_usage_is_made_from_the_tables(void **state)
 {
 	_cleanup_free_ char *text = NULL;
@@ -335,6 +355,7 @@ int main(void)
 		cmocka_unit_test(test_wrong_lines_are_refused_with_a_sentence),
 		cmocka_unit_test(test_paths_may_be_any_bytes),
 		cmocka_unit_test(test_only_near_names_are_suggested),
+		cmocka_unit_test(test_hidden_commands_are_not_listed),
 		cmocka_unit_test(test_usage_is_made_from_the_tables),
 		cmocka_unit_test(test_what_has_a_slash_is_a_path),
 		cmocka_unit_test(test_a_path_goes_with_its_device),
