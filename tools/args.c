@@ -18,6 +18,8 @@ const struct args_option args_global[] = {
 	{'V', "version", NULL, "show the version"},
 	{0, "json", NULL, "print JSON; errors, too, on standard error"},
 	{'q', "quiet", NULL, "print what was asked for and errors, no more"},
+	{0, "color", "auto|always|never",
+	 "colours; auto: on terminals that have them"},
 	{0, "no-autostart", NULL, "do not start layerd when none is running"},
 	{0},
 };

@@ -34,7 +34,10 @@ static void print_options(FILE *f, const struct args_option *o)
 		(void)snprintf(text, sizeof(text), "%s--%s%s%s", letter,
 			       o->name, o->value ? " " : "",
 			       o->value ? o->value : "");
-		fprintf(f, "  %-26s %s\n", text, o->help);
+		fprintf(f, "  %-26s", text);
+		if (strlen(text) > 26)
+			fprintf(f, "\n  %26s", "");
+		fprintf(f, " %s\n", o->help);
 	}
 }
 

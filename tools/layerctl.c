@@ -83,9 +83,16 @@ static bool show_help(const struct args *a)
 
 static int run_command(struct tool *t)
 {
+	const char *color = args_value(&t->args, "color");
 	struct err err = ERR_INIT;
 	int r;
 
+	if (color && output_color(color) < 0) {
+		r = err_set(&err, EINVAL,
+			    "--color is auto, always or never, not '%s'",
+			    color);
+		return report_usage(t->json, &t->args, r, &err);
+	}
 	if (show_help(&t->args))
 		return 0;
 	if (args_has(&t->args, "version"))

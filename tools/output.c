@@ -4,24 +4,55 @@
 #include "util/cleanup.h"
 #include "util/escape.h"
 
+#include <errno.h>
 #include <time.h>
+
+static enum {
+	COLOR_AUTO,
+	COLOR_ALWAYS,
+	COLOR_NEVER
+} color;
+
+int output_color(const char *when)
+{
+	static const char *const names[] = {
+		[COLOR_AUTO] = "auto",
+		[COLOR_ALWAYS] = "always",
+		[COLOR_NEVER] = "never",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (strcmp(when, names[i]) == 0) {
+			color = i;
+			return 0;
+		}
+	return -EINVAL;
+}
+
+bool output_is_terminal(int fd)
+{
+	const char *terminal = getenv("TERM");
+
+	return isatty(fd) && terminal && *terminal &&
+	       strcmp(terminal, "dumb") != 0;
+}
 
 static bool coloured(void)
 {
 	const char *off = getenv("NO_COLOR");
-	const char *terminal = getenv("TERM");
 
-	return !(off && *off) && isatty(STDOUT_FILENO) && terminal &&
-	       strcmp(terminal, "dumb") != 0;
+	if (color != COLOR_AUTO)
+		return color == COLOR_ALWAYS;
+	return !(off && *off) && output_is_terminal(STDOUT_FILENO);
 }
 
 void output_style(enum output_style style)
 {
 	static const char *const codes[] = {
-		[OUTPUT_PLAIN] = "\033[0m",
-		[OUTPUT_BOLD] = "\033[1m",
-		[OUTPUT_DIM] = "\033[2m",
-		[OUTPUT_NAME] = "\033[33m",
+		[OUTPUT_PLAIN] = "\033[0m",  [OUTPUT_BOLD] = "\033[1m",
+		[OUTPUT_DIM] = "\033[2m",    [OUTPUT_NAME] = "\033[33m",
+		[OUTPUT_GOOD] = "\033[32m",  [OUTPUT_WARNING] = "\033[33m",
+		[OUTPUT_BAD] = "\033[1;31m",
 	};
 
 	if (coloured())

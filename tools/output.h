@@ -16,10 +16,19 @@ enum output_style {
 	OUTPUT_BOLD,
 	OUTPUT_DIM,
 	OUTPUT_NAME,
+	OUTPUT_GOOD,
+	OUTPUT_WARNING,
+	OUTPUT_BAD,
 };
 
-/* Switches the style of standard output; nothing unless it is a terminal and
- * NO_COLOR (no-color.org) is not set. */
+/* "auto", which is the default, "always" or "never"; -EINVAL for others. */
+int output_color(const char *when);
+
+/* A terminal that knows control sequences. */
+bool output_is_terminal(int fd);
+
+/* Switches the style of standard output, if colours are wanted: always, or on
+ * terminals while NO_COLOR (no-color.org) is not set. */
 void output_style(enum output_style style);
 
 /* Prints size bytes; control characters and bytes that are not UTF-8 become

@@ -34,7 +34,8 @@ void progress_init(struct progress *p, bool wanted)
 	};
 	struct sigaction now;
 
-	*p = (struct progress){.enabled = wanted && isatty(STDERR_FILENO)};
+	*p = (struct progress){.enabled = wanted &&
+					  output_is_terminal(STDERR_FILENO)};
 	if (p->enabled && sigaction(SIGINT, NULL, &now) == 0 &&
 	    now.sa_handler == SIG_DFL)
 		(void)sigaction(SIGINT, &action, NULL);

@@ -16,7 +16,8 @@ struct progress {
 	uint64_t first; /* what was done when the stage started */
 };
 
-/* Nothing is ever drawn unless standard error is a terminal. */
+/* Nothing is ever drawn unless standard error is a terminal that can clear a
+ * line. */
 void progress_init(struct progress *p, bool wanted);
 
 /* Draws a Progress object of the API, at most some times a second. */

@@ -83,6 +83,59 @@ static void test_progress_fits_its_line(void **state)
 	assert_string_equal(text, "");
 }
 
+static void test_the_bar_grows_with_what_is_done(void **state)
+{
+	static const char *const bars[] = {
+		"x  [            ]   0%  0 B of 8 B",
+		"x  [###         ]  25%  2 B of 8 B",
+		"x  [############] 100%  8 B of 8 B",
+	};
+	static const uint64_t done[] = {0, 2, 8};
+	char text[PROGRESS_TEXT_MAX];
+
+	for (size_t i = 0; i < ARRAY_SIZE(bars); i++)
+		assert_string_equal(
+			progress_text("x", 0, done[i], 8, 0, 0, 79, text),
+			bars[i]);
+}
+
+static void test_time_left_is_from_the_rate_since_the_stage_began(void **state)
+{
+	char text[PROGRESS_TEXT_MAX];
+
+	/* 100 MiB were there; 100 MiB more took 10 s, 7200 MiB are left. */
+	progress_text("x", 100u << 20, 200u << 20, 7400ull << 20, 0, 10000, 99,
+		      text);
+	assert_non_null(strstr(text, "10.0 MiB/s  12:00 left"));
+	progress_text("x", 0, 1u << 20, 7201ull << 20, 0, 1000, 99, text);
+	assert_non_null(strstr(text, "1.0 MiB/s  2:00:00 left"));
+	/* The first moments, and what never ends, say nothing. */
+	progress_text("x", 0, 1u << 20, 9u << 20, 0, 100, 99, text);
+	assert_null(strstr(text, "left"));
+	progress_text("x", 0, 1, UINT64_MAX, 0, 10000, 99, text);
+	assert_null(strstr(text, "left"));
+}
+
+static void test_a_bar_fits_every_width(void **state)
+{
+	char text[PROGRESS_TEXT_MAX];
+
+	for (int width = 0; width < 300; width++) {
+		progress_text("publish", 0, 1u << 30, 3u << 30, 123456, 9000,
+			      width, text);
+		assert_true(strlen(text) <= (size_t)MAX(width, 1));
+	}
+}
+
+static void test_colours_are_one_of_three_words(void **state)
+{
+	assert_int_equal(output_color("always"), 0);
+	assert_int_equal(output_color("never"), 0);
+	assert_int_equal(output_color("yes"), -EINVAL);
+	assert_int_equal(output_color(""), -EINVAL);
+	assert_int_equal(output_color("auto"), 0);
+}
+
 static void test_exit_statuses_are_those_of_the_help(void **state)
 {
 	assert_int_equal(exit_status(0), 0);
@@ -172,6 +225,11 @@ int main(void)
 		cmocka_unit_test(test_times_are_shown_in_local_time),
 		cmocka_unit_test(test_text_of_others_cannot_steer_a_terminal),
 		cmocka_unit_test(test_progress_fits_its_line),
+		cmocka_unit_test(test_the_bar_grows_with_what_is_done),
+		cmocka_unit_test(
+			test_time_left_is_from_the_rate_since_the_stage_began),
+		cmocka_unit_test(test_a_bar_fits_every_width),
+		cmocka_unit_test(test_colours_are_one_of_three_words),
 		cmocka_unit_test(test_exit_statuses_are_those_of_the_help),
 		cmocka_unit_test(test_bytes_reach_pipes_and_files),
 		cmocka_unit_test(test_a_file_that_ends_early_is_an_error),
