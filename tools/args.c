@@ -269,3 +269,47 @@ bool args_has(const struct args *a, const char *name)
 			return true;
 	return false;
 }
+
+static unsigned int word_kinds(const char *word, size_t n)
+{
+	static const struct {
+		const char *name;
+		unsigned int kinds;
+	} rows[] = {
+		{"REF", ARGS_REFERENCE},
+		{"LAYER", ARGS_REFERENCE},
+		{"VOLUME", ARGS_VOLUME},
+		{"NAME", ARGS_VOLUME},
+		{"PATH", ARGS_FILE},
+		{"FILE", ARGS_FILE},
+		{"TAR", ARGS_FILE},
+		{"ARCHIVE", ARGS_FILE},
+		{"DIR", ARGS_DIRECTORY},
+		{"DEST", ARGS_FILE},
+		{"TARGET", ARGS_VOLUME | ARGS_DIRECTORY},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (strlen(rows[i].name) == n &&
+		    memcmp(rows[i].name, word, n) == 0)
+			return rows[i].kinds;
+	return 0;
+}
+
+unsigned int args_kinds(const char *name)
+{
+	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+	unsigned int kinds = 0;
+	char before = 0;
+
+	while (*name) {
+		size_t n = strspn(name, letters);
+
+		if (n && before != ':')
+			kinds |= word_kinds(name, n);
+		name += n;
+		if (*name)
+			before = *name++;
+	}
+	return kinds ? kinds : ARGS_NOTHING;
+}

@@ -2,8 +2,9 @@
 #pragma once
 
 /*
- * Commands describe their options and operands in tables; parsing, usage lines
- * and help texts are all made from these, so they cannot disagree.
+ * Commands describe their options and operands in tables; parsing, usage lines,
+ * help texts, man pages and completion are all made from these, so they cannot
+ * disagree.
  */
 
 #include "util/error.h"
@@ -16,14 +17,28 @@
 
 struct tool;
 
+/* What an operand or an option's value can be, for completion. */
+enum args_kind {
+	ARGS_NOTHING = 1 << 0, /* nothing that is there already */
+	ARGS_VOLUME = 1 << 1,
+	ARGS_REFERENCE = 1 << 2,
+	ARGS_FILE = 1 << 3, /* a path on this host */
+	ARGS_DIRECTORY = 1 << 4,
+};
+
 /* Tables of options end with one that has no name. */
 struct args_option {
 	char letter; /* 0: long form only */
 	const char *name;
-	const char *value; /* what stands for its value in help; NULL: none */
+	/* What stands for its value in help; NULL: none. Words in lower case
+	 * with '|' between them are all values that there are. */
+	const char *value;
 	const char *help;
 	bool repeat; /* may be given more than once */
 	bool bytes;  /* the value is a path, which need not be UTF-8 */
+
+	/* enum args_kind; 0: as its value's name says */
+	unsigned int kinds;
 };
 
 struct args_operand {
@@ -31,6 +46,9 @@ struct args_operand {
 	bool optional;
 	bool bytes;  /* a path, which need not be UTF-8 */
 	bool repeat; /* may be followed by more of its kind; the last one */
+
+	/* enum args_kind; 0: as its name says */
+	unsigned int kinds;
 };
 
 struct command {
@@ -84,3 +102,10 @@ const char *args_value(const struct args *a, const char *name);
 
 /* The n-th value given for an option that repeats, or NULL. */
 const char *args_value_at(const struct args *a, const char *name, size_t n);
+
+/*
+ * The kinds that a name in a table stands for: REF and LAYER, VOLUME and NAME,
+ * TARGET, PATH and FILE, DIR, or several of these ("PATH|VOLUME"). What follows
+ * a colon ("REF:PATH") is not on this host.
+ */
+unsigned int args_kinds(const char *name);

@@ -131,7 +131,7 @@ const struct command command_layer_cat = {
 	.summary = "Write a file of a layer to standard output",
 	.details = "PATH is the file's path as `layer ls` prints it. With "
 		   "--json its entry is printed\ninstead of its contents.\n",
-	.operands = {{"LAYER"}, {"PATH", .bytes = true}},
+	.operands = {{"LAYER"}, {"PATH", .bytes = true, .kinds = ARGS_NOTHING}},
 	.examples = examples,
 	.run = run,
 };

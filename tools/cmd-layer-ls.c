@@ -49,7 +49,9 @@ const struct command command_layer_ls = {
 		   "reference for the topmost\nlayer of a version. Bytes of "
 		   "names that cannot be printed are shown as \\xNN.\n"
 		   "\".wh.NAME\" says that the layer deletes NAME.\n",
-	.operands = {{"LAYER"}, {"PATH", .optional = true, .bytes = true}},
+	.operands = {{"LAYER"},
+		     {"PATH", .optional = true, .bytes = true,
+		      .kinds = ARGS_NOTHING}},
 	.options = options,
 	.examples = examples,
 	.run = run,

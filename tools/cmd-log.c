@@ -100,7 +100,7 @@ const struct command command_log = {
 	.details = "One line a version: reference, time, bytes added, files "
 		   "changed, message, digest.\nNAME may be any reference; the "
 		   "log starts there.\n",
-	.operands = {{"NAME"}},
+	.operands = {{"NAME", .kinds = ARGS_REFERENCE}},
 	.options = options,
 	.examples = examples,
 	.run = run,

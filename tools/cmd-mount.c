@@ -99,7 +99,9 @@ const struct command command_mount = {
 		"commit` or `finalize` seals it. A version\n(NAME@SEQUENCE, "
 		"NAME:TAG, a digest) is mounted read-only. PATH is "
 		"/workspace\nunless it is given.\n",
-	.operands = {{"REF"}, {"PATH", .optional = true, .bytes = true}},
+	.operands = {{"REF"},
+		     {"PATH", .optional = true, .bytes = true,
+		      .kinds = ARGS_DIRECTORY}},
 	.options = options,
 	.examples = examples,
 	.run = run,

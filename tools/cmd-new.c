@@ -94,7 +94,7 @@ const struct command command_new = {
 	.summary = "Make a volume",
 	.details = "The volume is empty, or its first version holds a copy of "
 		   "DIR, which is left as it is.\n",
-	.operands = {{"NAME"}},
+	.operands = {{"NAME", .kinds = ARGS_NOTHING}},
 	.options = options,
 	.examples = examples,
 	.run = run,

@@ -225,6 +225,18 @@ static void test_only_near_names_are_suggested(void **state)
 	assert_null(suggest_command(commands, ""));
 }
 
+static void test_names_say_what_operands_are(void **state)
+{
+	assert_int_equal(args_kinds("REF"), ARGS_REFERENCE);
+	assert_int_equal(args_kinds("REF[:PATH]"), ARGS_REFERENCE);
+	assert_int_equal(args_kinds("PATH|VOLUME"), ARGS_FILE | ARGS_VOLUME);
+	assert_int_equal(args_kinds("TARGET"), ARGS_VOLUME | ARGS_DIRECTORY);
+	assert_int_equal(args_kinds("DIR|TAR|-"), ARGS_DIRECTORY | ARGS_FILE);
+	assert_int_equal(args_kinds("K=V"), ARGS_NOTHING);
+	assert_int_equal(args_kinds("REFS"), ARGS_NOTHING);
+	assert_int_equal(args_kinds(""), ARGS_NOTHING);
+}
+
 static void test_hidden_commands_are_not_listed(void **state)
 {
 	_cleanup_free_ char *text = NULL;
@@ -355,6 +367,7 @@ int main(void)
 		cmocka_unit_test(test_wrong_lines_are_refused_with_a_sentence),
 		cmocka_unit_test(test_paths_may_be_any_bytes),
 		cmocka_unit_test(test_only_near_names_are_suggested),
+		cmocka_unit_test(test_names_say_what_operands_are),
 		cmocka_unit_test(test_hidden_commands_are_not_listed),
 		cmocka_unit_test(test_usage_is_made_from_the_tables),
 		cmocka_unit_test(test_what_has_a_slash_is_a_path),
