@@ -27,6 +27,7 @@ const struct command *const commands[] = {
 	&command_layer_tar,
 	&command_layer_verify,
 	&command_version,
+	&command_doctor,
 	&command_complete,
 	NULL,
 };

@@ -30,4 +30,5 @@ extern const struct command command_layer_cat;
 extern const struct command command_layer_tar;
 extern const struct command command_layer_verify;
 extern const struct command command_version;
+extern const struct command command_doctor;
 extern const struct command command_complete;
