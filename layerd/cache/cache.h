@@ -7,7 +7,7 @@
  *   tar      the tarball, which EROFS mounts read directly
  *   index    its EROFS image, uncompressed, checked by our reader
  *   layer    the layer object, as stored
- *   present  what of the tarball is there; present.c has the byte table
+ *   present  what of the tarball is there; present.h has the byte table
  * Always safe to delete as a whole when nothing is mounted.
  *
  * Invariants

@@ -3,7 +3,27 @@
 
 /*
  * The file "present" of a cached layer: what of it is there, and whether that
- * survives a power cut. present.c has the byte table.
+ * survives a power cut.
+ *
+ * The marker "present", 176 bytes, little-endian:
+ *
+ *   offset  size  what
+ *        0     8  "LYRPRSNT"
+ *        8     4  version, 2
+ *       12     4  state: 1 whole in the boot below, 2 whole and synced
+ *       16    16  boot id (/proc/sys/kernel/random/boot_id) of the writer
+ *       32     8  size of the tarball
+ *       40     8  size of the index
+ *       48    32  SHA-256 of the tarball
+ *       80    32  SHA-256 of the layer object
+ *      112     8  inode number of the tarball
+ *      120     8  its ctime, nanoseconds since 1970 in two's complement
+ *      128     8  inode number of the index
+ *      136     8  its ctime
+ *      144    32  SHA-256 of everything before
+ *
+ * A marker that was cut short or mixed by a power cut fails its checksum, and
+ * one that reached the disk ahead of the data says state 1 and an old boot.
  */
 
 #include "util/digest.h"

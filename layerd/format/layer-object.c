@@ -1,27 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * A layer object, little-endian:
- *
- *   size      what
- *   8         "LYRLAYER"
- *   4         version, 1
- *   4         origin of the tarball: 0 sealed by us, 1 foreign
- *   32        SHA-256 of the tarball
- *   8         size of the tarball
- *   8         names in the layer
- *   8         size of the index, an EROFS image, at least 1
- *   8         z, the size of the index compressed
- *   8         n, the number of chunks
- *   44 n      chunks, in tar order
- *              8  offset in the tarball
- *              4  size, 1 to CHUNK_MAX
- *             32  SHA-256
- *   z         the index as one zstd frame with its content size
- *   32        SHA-256 of everything before
- *
- * What must hold: each chunk begins where the one before ends, the first at 0,
- * and the last ends with the tarball.
- */
 #include "format/layer-object.h"
 
 #include "format/chunker.h"

@@ -1,27 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * A pack, little-endian:
- *
- *   size      what
- *   ...       n zstd frames (RFC 8878), one a chunk, without gaps, each with
- *             its content size and without checksum
- *   4         0x184d2a5c, a skippable frame: decompressors pass over the rest
- *   4         bytes that follow: 48 n + 48
- *   48 n      entries, in the order of the frames
- *             32  SHA-256 of the chunk
- *              8  offset of its frame in the pack
- *              4  length of its frame
- *              4  size of the chunk, 1 to CHUNK_MAX
- *   8         "LYRPACK1"
- *   4         version, 1
- *   4         n, at least 1
- *   32        SHA-256 of everything from the skippable frame's magic to here
- *
- * The last 48 bytes have a fixed form, so a reader starts from the end. What
- * must hold: offsets follow from the lengths, and the frames end where the
- * skippable frame begins; a frame of s bytes is no longer than
- * ZSTD_compressBound(s); the frames take at most PACK_SIZE_MAX.
- */
 #include "format/pack.h"
 
 #include "format/chunker.h"

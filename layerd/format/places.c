@@ -1,24 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Places, little-endian:
- *
- *   size      what
- *   8         "LYRPLACE"
- *   4         version, 1
- *   4         p, the number of packs
- *   8         r, the number of rows
- *   32        digest of the layer's tarball
- *   32 p      SHA-256 of each pack, in order of first use
- *   16 r      rows, one a chunk of the layer, in its order
- *              4  index of the pack
- *              4  length of the zstd frame
- *              8  offset of the frame in the pack
- *   32        SHA-256 of everything before
- *
- * What must hold: no pack twice, every pack used, first uses in ascending
- * order; a row names bytes that a pack can have. Whether the chunk is really
- * there shows when it is read.
- */
 #include "format/places.h"
 
 #include "format/chunker.h"

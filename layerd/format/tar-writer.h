@@ -6,12 +6,23 @@
  * (POSIX.1-2017, pax, "pax Interchange Format") with GNU's pax sparse format
  * 1.0 and SCHILY.xattr, and the whiteouts of the OCI image layer specification.
  *
- * The writer only makes headers; payload goes from the file to the chunker:
+ * Entries stand in the order of their paths, directories ahead of what is in
+ * them; owners are numbers, times have nanoseconds, extended attributes are
+ * sorted by name. An entry is
  *
- *   tar_add_header(e)  pax header if needed, ustar header, sparse map
- *   payload            entry_data_size(e) bytes
- *   zeros              up to a multiple of TAR_BLOCK
- *   ... and after the last entry tar_add_end()
+ *   a pax header    if something does not fit into a ustar header
+ *   a ustar header
+ *   a sparse map    of a file with holes
+ *   payload         entry_data_size() bytes
+ *   zeros           up to a multiple of TAR_BLOCK, 512
+ *
+ * and behind the last one are two blocks of zeros. Some names mean something:
+ *
+ *   .wh.NAME          NAME, which layers below have, is deleted
+ *   .wh..wh..opq      what layers below have in this directory is hidden
+ *   .wh..wh.esc.NAME  a file whose own name, NAME, begins with ".wh."
+ *
+ * The writer only makes headers; payload goes from the file to the chunker.
  */
 
 #include "format/entry.h"

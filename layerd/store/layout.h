@@ -1,7 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* The keys of a store; the same for every backend (DESIGN, "Store layout"). */
+/*
+ * The keys of a store, relative paths in a directory, are the same for every
+ * backend:
+ *
+ *   layerd.json               format, chunking parameters, id of the store
+ *   blobs/sha256/HEX          manifests and configs of versions, layer objects
+ *   layers/HEX/places         where the chunks of a layer are; HEX is the
+ *                             digest of its tarball
+ *   packs/HH/HEX              packs; HH are the first two digits of HEX
+ *   volumes/NAME/head.json    newest version, tags and lease of a volume
+ *   volumes/NAME/SEQUENCE     digest of that version: written once
+ *
+ * Each object is named by the SHA-256 of its bytes, except for places and what
+ * is below volumes, so a reader can tell whether it is whole. An object appears
+ * whole or not at all, and all that it refers to is there before it.
+ */
 
 #include "util/digest.h"
 

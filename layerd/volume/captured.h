@@ -4,7 +4,22 @@
 /*
  * What the last seal of a session captured of its upper directory, in the order
  * of the walk, so that the next seal finds what changed by one merge of two
- * sorted streams. captured.c has the byte table.
+ * sorted streams.
+ *
+ * The file sessions/<id>/captured.N:
+ *
+ *   0   8  magic "LYRCAPT1"
+ *   8   8  stamp: clock before the walk, nanoseconds since 1970, signed
+ *  16   8  number of records
+ *  24      records
+ *  end 32  SHA-256 of all before it
+ *
+ * A record:
+ *   0   2  depth          2   2  length of the name
+ *   4   4  mode           8   4  uid          12  4  gid      16  4  flags
+ *  20   8  inode         28   8  ctime, nanoseconds, signed
+ *  36   8  size          44   8  hash of the redirect
+ *  52      name
  */
 
 #include "util/error.h"

@@ -2,11 +2,14 @@
 #pragma once
 
 /*
- * The bytes of volumes/NAME/head.json:
- *   {"created":SECONDS, "format":1, "head":"sha256:..." or absent,
- *    "lease":{"epoch":N,"host":ID,"session":ID} (host and session absent while
- *    nobody writes), "modified":SECONDS, "name":NAME, "sequence":N,
- *    "tags":{TAG:"sha256:...",...}}
+ * The bytes of volumes/NAME/head.json, one object with sorted keys:
+ *
+ *   {"created":SECONDS, "format":1, "head":DIGEST,
+ *    "lease":{"epoch":N, "host":ID, "session":ID}, "modified":SECONDS,
+ *    "name":NAME, "sequence":N, "tags":{TAG:DIGEST, ...}}
+ *
+ * "head" is absent until something is sealed, "host" and "session" while nobody
+ * writes. DIGEST is "sha256:" and 64 hex digits.
  */
 
 #include "util/buf.h"

@@ -2,12 +2,14 @@
 #pragma once
 
 /*
- * The bytes of sessions/<id>/session.json:
+ * The bytes of sessions/<id>/session.json, one object with sorted keys:
+ *
  *   {"base":DIGEST?, "base_sequence":N, "capture":N, "created":SECONDS,
- * "epoch":N, "format":1,
+ *    "epoch":N, "format":1,
  *    "layers":[{"object":DIGEST,"size":N,"tar":DIGEST},...], "path":PATH?,
  *    "sealed":DIGEST?, "sealed_layers":[...], "volume":NAME}
- * PATH is escaped as in util/escape.h.
+ *
+ * What is marked with "?" may be null. PATH is escaped as in util/escape.h.
  */
 
 #include "util/buf.h"
