@@ -49,7 +49,8 @@ static const char help[] =
 	"  LAYERD_STATE_DIR    default /var/lib/layerd; not on overlayfs\n"
 	"  LAYERD_RUNTIME_DIR  default /run/layerd\n"
 	"\n"
-	"SIGTERM and SIGINT end it; what is mounted stays mounted.\n";
+	"Signals:\n"
+	"  SIGTERM, SIGINT     end it; what is mounted stays mounted\n";
 
 struct options {
 	bool daemonize;

@@ -156,7 +156,11 @@ static int run_seal(struct tool *t, struct err *err)
 const struct command command_commit = {
 	.name = "commit",
 	.summary = "Seal a new version; the mount stays",
-	.details = TARGET_DETAILS,
+	.details =
+		"What changed since the last seal becomes one layer and one "
+		"version, while the\nmount stays writable. Files that are "
+		"written to meanwhile are read again; one that\ndoes not "
+		"hold still makes it fail, naming the file.\n\n" TARGET_DETAILS,
 	.operands = {{"TARGET", .bytes = true}},
 	.options = commit_options,
 	.examples = commit_examples,
@@ -166,7 +170,9 @@ const struct command command_commit = {
 const struct command command_finalize = {
 	.name = "finalize",
 	.summary = "Seal a new version, unmount, end the session",
-	.details = TARGET_DETAILS,
+	.details = "As `layerctl commit`, with nobody writing any more: a "
+		   "mount that is in use is refused\nunless --lazy is "
+		   "given.\n\n" TARGET_DETAILS,
 	.operands = {{"TARGET", .bytes = true}},
 	.options = finalize_options,
 	.examples = finalize_examples,
@@ -176,7 +182,9 @@ const struct command command_finalize = {
 const struct command command_seal = {
 	.name = "seal",
 	.summary = "Seal a new version: commit, or finalize with --finalize",
-	.details = TARGET_DETAILS,
+	.details = "The general verb, for scripts; `layerctl commit` and "
+		   "`layerctl finalize` are its\neveryday "
+		   "spellings.\n\n" TARGET_DETAILS,
 	.operands = {{"TARGET", .bytes = true}},
 	.options = seal_options,
 	.examples = seal_examples,

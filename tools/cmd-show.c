@@ -34,6 +34,9 @@ static int run(struct tool *t, struct err *err)
 const struct command command_show = {
 	.name = "show",
 	.summary = "Show all about a version",
+	.details =
+		"Digest, parent, time, message, labels, tags and layers, the "
+		"lowest layer first.\n",
 	.operands = {{"REF"}},
 	.examples = examples,
 	.run = run,

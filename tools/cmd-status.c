@@ -92,6 +92,9 @@ static int run(struct tool *t, struct err *err)
 const struct command command_status = {
 	.name = "status",
 	.summary = "Show the daemon, its store and its cache",
+	.details = "Where its state is, and how much its store and its cache "
+		   "hold. What the host can do\nis what `layerctl doctor` "
+		   "says.\n",
 	.examples = examples,
 	.run = run,
 };

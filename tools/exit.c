@@ -50,6 +50,14 @@ int exit_status(int code)
 	return 1;
 }
 
+const char *exit_meaning(size_t i, int *ret_status)
+{
+	if (i >= ARRAY_SIZE(rows))
+		return NULL;
+	*ret_status = rows[i].status;
+	return rows[i].meaning;
+}
+
 void exit_describe(FILE *f)
 {
 	int before = -1;

@@ -13,5 +13,9 @@ int exit_status(int code);
 /* The name of an error for JSON: the API's, or io.layerd.Unreachable. */
 const char *exit_error_name(int code);
 
+/* What the i-th row of the table means, NULL behind the last. A status that has
+ * several meanings is in as many rows that follow each other. */
+const char *exit_meaning(size_t i, int *ret_status);
+
 /* One line per status, for help. */
 void exit_describe(FILE *f);

@@ -5,6 +5,32 @@
 
 #include <string.h>
 
+const char help_overview[] =
+	"Volumes that tasks mount and use like a local directory, that keep "
+	"every\nversion they seal, and that fork for free.\n";
+
+const char help_references[] =
+	"A version is referred to as NAME (its newest), NAME@SEQUENCE, "
+	"NAME:TAG, its\ndigest, or \"sha256:\" and the first 8 or more digits "
+	"of that.\n";
+
+const struct help_row help_environment[] = {
+	{"LAYERD_STATE_DIR", "where volumes live (/var/lib/layerd)"},
+	{"LAYERD_RUNTIME_DIR", "where the daemon listens (/run/layerd)"},
+	{"LAYERD_PROGRAM", "the layerd to start when none runs"},
+	{"NO_COLOR", "no colours, unless --color says otherwise"},
+	{0},
+};
+
+const struct help_row help_files[] = {
+	{"/var/lib/layerd", "the state directory: store, cache, sessions; "
+			    "see layerd-store(5) and layerd-state(5)"},
+	{"/run/layerd/layerd.sock", "where the daemon listens"},
+	{"/run/layerd/layerd.log", "what a daemon that was started by layerctl "
+				   "has to say"},
+	{0},
+};
+
 void help_usage(FILE *f, const struct command *c)
 {
 	fprintf(f, "usage: layerctl %s", c->name);
@@ -77,24 +103,16 @@ void help_commands(FILE *f, const struct command *const *commands,
 
 void help_all(FILE *f, const struct command *const *commands)
 {
-	fprintf(f, "usage: layerctl [OPTION]... COMMAND [ARGUMENT]...\n\n"
-		   "Volumes that tasks mount and use like a local directory, "
-		   "that keep every\nversion they seal, and that fork for "
-		   "free.\n\n");
+	fprintf(f, "usage: layerctl [OPTION]... COMMAND [ARGUMENT]...\n\n%s\n",
+		help_overview);
 	help_commands(f, commands, NULL);
-	fprintf(f, "\n`layerctl COMMAND --help` explains one, with examples.\n"
+	fprintf(f, "\n`layerctl help COMMAND` or `layerctl COMMAND --help` "
+		   "explains one, with examples.\n"
 		   "\nGlobal options, before or behind the command:\n");
 	print_options(f, args_global);
-	fprintf(f, "\nA version is referred to as NAME (its newest), "
-		   "NAME@SEQUENCE, NAME:TAG, its\ndigest, or \"sha256:\" and "
-		   "the first 8 or more digits of that.\n"
-		   "\nExit status:\n");
+	fprintf(f, "\n%s\nExit status:\n", help_references);
 	exit_describe(f);
-	fprintf(f, "\nEnvironment:\n"
-		   "  LAYERD_STATE_DIR    where volumes live "
-		   "(/var/lib/layerd)\n"
-		   "  LAYERD_RUNTIME_DIR  where the daemon listens "
-		   "(/run/layerd)\n"
-		   "  LAYERD_PROGRAM      the layerd to start when none runs\n"
-		   "  NO_COLOR            no colours on terminals\n");
+	fprintf(f, "\nEnvironment:\n");
+	for (const struct help_row *row = help_environment; row->name; row++)
+		fprintf(f, "  %-18s  %s\n", row->name, row->text);
 }

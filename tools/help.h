@@ -5,6 +5,18 @@
 
 #include "args.h"
 
+/* Pieces of the text that man pages have, too. */
+extern const char help_overview[];
+extern const char help_references[];
+
+/* Ended by one without a name. */
+struct help_row {
+	const char *name;
+	const char *text;
+};
+extern const struct help_row help_environment[];
+extern const struct help_row help_files[];
+
 /* "usage: layerctl mount REF [PATH] [--ro]". */
 void help_usage(FILE *f, const struct command *c);
 
