@@ -16,24 +16,16 @@
  */
 #include "volume/seal.h"
 
-#include "format/erofs-reader.h"
 #include "util/cleanup.h"
 #include "util/fault.h"
-#include "util/fd.h"
-#include "volume/emit.h"
-#include "volume/links.h"
-#include "volume/mounting.h"
-#include "volume/scan.h"
 #include "volume/squash.h"
+#include "volume/unsealed.h"
 #include "volume/volume.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <time.h>
-
-/* Scans made before a tree that keeps changing its shape fails the seal. */
-#define SEAL_TRIES 10
 
 void seal_result_release(struct seal_result *r)
 {
@@ -44,13 +36,9 @@ struct seal {
 	struct host *host;
 	struct session *session; /* NULL for a plain directory */
 	const struct seal_options *options;
-	int root_fd, merged_fd;
-	struct erofs_reader **readers;
-	size_t n_readers;
+	struct unsealed from;
 	int capture_fd; /* of the new capture */
 	int64_t stamp;	/* what is changed from then on counts as changed */
-	int64_t links_since; /* see link_index_changed(); INT64_MAX: nothing */
-	struct changes changes;
 	bool has_layer;
 	struct version_layer layer;
 	uint64_t stored;
@@ -84,109 +72,24 @@ static int64_t next_tick(void)
 	return now;
 }
 
-static void close_readers(struct seal *s)
-{
-	while (s->n_readers)
-		erofs_reader_free(s->readers[--s->n_readers]);
-	free(s->readers);
-	s->readers = NULL;
-}
-
 static void release(struct seal *s)
 {
-	close_readers(s);
-	closep(&s->root_fd);
-	closep(&s->merged_fd);
+	unsealed_release(&s->from);
 	closep(&s->capture_fd);
-	changes_release(&s->changes);
-}
-
-/* The indexes of the layers that were sealed last, bottom first. */
-static int open_readers(struct seal *s)
-{
-	const struct session *session = s->session;
-
-	close_readers(s);
-	s->readers = calloc(session->n_sealed_layers + 1, sizeof(*s->readers));
-	if (!s->readers)
-		return err_oom(s->err);
-	for (size_t i = 0; i < session->n_sealed_layers; i++) {
-		_cleanup_cache_layer_ struct cache_layer layer =
-			CACHE_LAYER_INIT;
-		int r = mounting_open_layer(s->host, &session->sealed_layers[i],
-					    s->options->progress, &layer,
-					    s->err);
-
-		if (r == 0)
-			r = erofs_reader_open_fd(&s->readers[s->n_readers++],
-						 layer.index_fd, s->err);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-/* Where an index cannot be read there may be something. */
-static bool lower_has(const char *path, void *ctx)
-{
-	struct seal *s = ctx;
-
-	for (size_t i = s->n_readers; i-- > 0;) {
-		struct entry entry;
-		uint64_t nid;
-		int r = erofs_reader_lookup(s->readers[i], path, &entry, &nid,
-					    NULL);
-
-		if (r != -ENOENT)
-			return r < 0 || !(entry.flags & ENTRY_WHITEOUT);
-	}
-	return false;
-}
-
-static void capture_name(uint64_t n, char name[static 40])
-{
-	snprintf(name, 40, "captured.%llu", (unsigned long long)n);
-}
-
-/* What the last seal captured; NULL when there was none. */
-static int open_before(struct seal *s, struct captured_reader **ret)
-{
-	_cleanup_close_ int fd = -1;
-	char name[40];
-
-	*ret = NULL;
-	if (!s->session || !s->session->capture)
-		return 0;
-	capture_name(s->session->capture, name);
-	fd = openat(s->session->dir_fd, name, O_RDONLY | O_CLOEXEC);
-	if (fd >= 0 && captured_reader_open(ret, fd, NULL) == 0)
-		return 0;
-	/* Without it nobody knows what was deleted since the base. What the
-	 * upper shows over the base is the whole truth: seal all of it, on the
-	 * layers the session was made on. */
-	free(s->session->sealed_layers);
-	s->session->n_sealed_layers = s->session->n_layers;
-	s->session->sealed_layers =
-		calloc(s->session->n_layers + 1, sizeof(struct version_layer));
-	if (!s->session->sealed_layers)
-		return err_oom(s->err);
-	if (s->session->n_layers)
-		memcpy(s->session->sealed_layers, s->session->layers,
-		       s->session->n_layers * sizeof(struct version_layer));
-	return open_readers(s);
 }
 
 static int open_after(struct seal *s, struct captured_writer **ret)
 {
-	char name[40];
+	char name[SESSION_CAPTURE_MAX];
 
 	*ret = NULL;
 	if (!s->session)
 		return 0;
 	closep(&s->capture_fd);
-	capture_name(s->session->capture + 1, name);
-	s->capture_fd = openat(s->session->dir_fd, name,
-			       O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	s->capture_fd =
+		openat(s->session->dir_fd,
+		       session_capture_name(s->session->capture + 1, name),
+		       O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (s->capture_fd < 0)
 		return err_errno(s->err, errno, "cannot create a capture");
 	return captured_writer_new(ret, s->capture_fd) < 0 ? err_oom(s->err)
@@ -196,22 +99,12 @@ static int open_after(struct seal *s, struct captured_writer **ret)
 static int build_layer(struct seal *s, struct captured_writer *after)
 {
 	_cleanup_layer_build_ struct layer_build build = {0};
-	struct emit_request request = {
-		.build = &build,
-		.changes = &s->changes,
-		.progress = s->options->progress,
-		.root_fd = s->root_fd,
-		.merged_fd = s->merged_fd,
-		.after = after,
-		.stamp_ns = s->stamp,
-		.layers = s->readers,
-		.n_layers = s->n_readers,
-		.links_since_ns = s->links_since,
-		.lower_has = s->session ? lower_has : NULL,
-		.lower_ctx = s,
-	};
+	struct emit_request request = unsealed_emit(&s->from);
 	int r = layer_build_init(&build, s->host, s->err);
 
+	request.build = &build;
+	request.after = after;
+	request.stamp_ns = s->stamp;
 	if (r == 0)
 		r = emit_changes(&request, s->err);
 	if (r == 0)
@@ -223,54 +116,17 @@ static int build_layer(struct seal *s, struct captured_writer *after)
 	return r;
 }
 
-/* A file that lost its name in the upper directory is not in the scan. */
-static int scan_index(struct seal *s, const struct scan_request *request)
-{
-	const struct captured_reader *before = request->before;
-	int64_t slack = request->fine_times ? 0 : SCAN_RACY_NS;
-	int64_t since = before ? captured_stamp(before) - slack : INT64_MIN;
-	int r = s->session ? link_index_changed(s->session->dir_fd, since) : 0;
-
-	if (r < 0)
-		return err_errno(s->err, r,
-				 "cannot read the index of session %s",
-				 s->session->id);
-	s->links_since = r > 0 ? since : INT64_MAX;
-	if (r > 0)
-		changes_need(&s->changes, CHANGE_ROOT);
-	return 0;
-}
-
 /* One scan and, if anything changed, one layer. */
 static int try_seal(struct seal *s)
 {
-	_cleanup_(captured_reader_freep) struct captured_reader *before = NULL;
 	_cleanup_(captured_writer_freep) struct captured_writer *after = NULL;
-	struct scan_request request = {
-		.host = s->host,
-		.progress = s->options->progress,
-		.root_fd = s->root_fd,
-		.merged_fd = s->merged_fd,
-		.fine_times = scan_has_fine_times(s->root_fd),
-		.lower_has = s->session ? lower_has : NULL,
-		.lower_ctx = s,
-	};
-	int r;
+	int r = open_after(s, &after);
 
-	changes_release(&s->changes);
-	r = open_before(s, &before);
 	if (r == 0)
-		r = open_after(s, &after);
-	if (r < 0)
-		return r;
-	request.before = before;
-	request.after = after;
-	r = scan_upper(&request, &s->changes, s->err);
-	if (r == 0)
-		r = scan_index(s, &request);
+		r = unsealed_scan(&s->from, after);
 	if (r == 0)
 		r = fault_point("seal.scanned");
-	if (r == 0 && s->changes.needed)
+	if (r == 0 && s->from.changes.needed)
 		r = build_layer(s, after);
 	if (r == 0 && after) {
 		r = captured_finish(after, s->stamp);
@@ -289,7 +145,7 @@ static int seal_tree(struct seal *s)
 {
 	int r = -EAGAIN;
 
-	for (int i = 0; i < SEAL_TRIES; i++) {
+	for (int i = 0; i < UNSEALED_TRIES; i++) {
 		r = try_seal(s);
 		/* -EAGAIN with a sentence names a file and is final. */
 		if ((r != -EAGAIN && r != -ESTALE) || has_text(s))
@@ -299,7 +155,7 @@ static int seal_tree(struct seal *s)
 		       "the tree changed its shape each of the %d times it was "
 		       "looked at; nothing was sealed and nothing was lost, "
 		       "pause what writes it and commit again",
-		       SEAL_TRIES);
+		       UNSEALED_TRIES);
 }
 
 static int describe(struct seal *s, struct version *v,
@@ -318,7 +174,7 @@ static int describe(struct seal *s, struct version *v,
 	v->sequence = sequence;
 	v->has_parent = record->has_head;
 	v->parent = record->head;
-	v->changed = s->changes.changed;
+	v->changed = s->from.changes.changed;
 	v->added = s->has_layer ? s->layer.tar_size : 0;
 	if (!v->volume || !v->consistency)
 		return err_oom(s->err);
@@ -344,7 +200,7 @@ static int collect_layers(struct seal *s, struct version *v,
 		layers[n++] = s->layer;
 	/* As in seal_tree(): a pack that was to be reused was lost. */
 	r = n > VERSION_LAYERS_MAX ? -ESTALE : 0;
-	for (int i = 0; i < SEAL_TRIES && r == -ESTALE && !has_text(s); i++)
+	for (int i = 0; i < UNSEALED_TRIES && r == -ESTALE && !has_text(s); i++)
 		r = squash_tail(s->host, layers, &n, s->options->progress,
 				s->err);
 	for (size_t i = 0; r == 0 && i < n; i++)
@@ -373,7 +229,7 @@ static int update_session(struct seal *s, const struct version *v)
 {
 	struct session *session = s->session;
 	struct version_layer *layers;
-	char old[40];
+	char old[SESSION_CAPTURE_MAX];
 	int r;
 
 	layers = calloc(v->n_layers + 1, sizeof(*layers));
@@ -381,7 +237,7 @@ static int update_session(struct seal *s, const struct version *v)
 		return err_oom(s->err);
 	if (v->n_layers)
 		memcpy(layers, v->layers, v->n_layers * sizeof(*layers));
-	capture_name(session->capture, old);
+	(void)session_capture_name(session->capture, old);
 	free(session->sealed_layers);
 	session->sealed_layers = layers;
 	session->n_sealed_layers = v->n_layers;
@@ -424,7 +280,7 @@ static int publish(struct seal *s, struct volume *record,
 	if (r < 0)
 		return err_oom(s->err);
 	r = progress_report(s->host, s->options->progress, "publish", 0, 0,
-			    s->changes.changed);
+			    s->from.changes.changed);
 	if (r == 0)
 		r = volume_next_sequence(s->host, record, &sequence, s->err);
 	if (r == 0)
@@ -440,7 +296,7 @@ static int publish(struct seal *s, struct volume *record,
 	if (r < 0)
 		return r;
 	ret->version = TAKE_PTR(v);
-	ret->sockets = s->changes.sockets;
+	ret->sockets = s->from.changes.sockets;
 	ret->stored = s->stored;
 	return 0;
 }
@@ -460,41 +316,31 @@ int seal_session(struct host *h, struct session *session,
 		 struct err *err)
 {
 	_cleanup_(volume_freep) struct volume *record = NULL;
-	struct seal s = {.host = h,
-			 .session = session,
-			 .options = options,
-			 .root_fd = -1,
-			 .merged_fd = -1,
-			 .capture_fd = -1,
-			 .err = err};
+	struct seal s = {
+		.host = h,
+		.session = session,
+		.options = options,
+		.from = UNSEALED_INIT(h, session, options->progress, err),
+		.capture_fd = -1,
+		.err = err};
 	int r = check_options(options, err);
 
 	if (r == 0)
 		r = volume_load(h, session->volume, &record, err);
 	if (r == 0)
-		r = session_mount(h, session, options->progress, &s.merged_fd,
-				  err);
+		r = unsealed_open(&s.from);
 	if (r < 0)
 		return finish(&s, r);
-	s.root_fd = openat(session->dir_fd, "upper",
-			   O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (s.root_fd < 0)
-		return finish(&s, err_errno(err, errno,
-					    "cannot open the upper directory "
-					    "of session %s",
-					    session->id));
 	/* Write-protects mapped pages, so that later stores show in ctime: the
 	 * first one to a page does, those after it do not. A file whose ctime
 	 * is not before the stamp may thus still be changing. */
 	s.stamp = next_tick();
-	if (syncfs(s.root_fd) < 0)
+	if (syncfs(s.from.root_fd) < 0)
 		return finish(&s, err_errno(err, errno,
 					    "cannot sync the upper directory "
 					    "of session %s",
 					    session->id));
-	r = open_readers(&s);
-	if (r == 0)
-		r = seal_tree(&s);
+	r = seal_tree(&s);
 	if (r == 0)
 		r = publish(&s, record, session->sealed_layers,
 			    session->n_sealed_layers, ret);
@@ -509,13 +355,14 @@ int seal_directory(struct host *h, const char *name, int dir_fd,
 	struct volume record = {.name = (char *)name};
 	struct seal s = {.host = h,
 			 .options = options,
-			 .merged_fd = -1,
+			 .from = UNSEALED_INIT(h, NULL, options->progress, err),
 			 .capture_fd = -1,
 			 .err = err};
 	int r;
 
-	s.root_fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (s.root_fd < 0)
+	s.from.root_fd =
+		openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (s.from.root_fd < 0)
 		return err_errno(err, errno,
 				 "cannot open the directory to "
 				 "import");

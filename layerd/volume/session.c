@@ -319,17 +319,23 @@ static int discard(struct host *h, const char *id, struct err *err)
 		     : 0;
 }
 
+char *session_capture_name(uint64_t n, char name[static SESSION_CAPTURE_MAX])
+{
+	snprintf(name, SESSION_CAPTURE_MAX, "captured.%llu",
+		 (unsigned long long)n);
+	return name;
+}
+
 /* Captures that session.json does not name, and a session.json that did not
  * get its name. What stays only takes room. */
 static void remove_leftovers(const struct session *s)
 {
-	char capture[40];
+	char capture[SESSION_CAPTURE_MAX];
 	struct dirent *d;
 	DIR *dir;
 	int fd;
 
-	snprintf(capture, sizeof(capture), "captured.%llu",
-		 (unsigned long long)s->capture);
+	(void)session_capture_name(s->capture, capture);
 	fd = openat(s->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	dir = fd < 0 ? NULL : fdopendir(fd);
 	if (!dir) {

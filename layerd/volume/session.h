@@ -98,6 +98,10 @@ int session_tidy(struct host *h, struct err *err);
 /* Deletes what was set aside. */
 int session_collect_trash(struct host *h, struct err *err);
 
+/* The name of capture n in the session's directory; returns name. */
+#define SESSION_CAPTURE_MAX 40
+char *session_capture_name(uint64_t n, char name[static SESSION_CAPTURE_MAX]);
+
 /* RUNTIME/mounts/<id>, owned by the caller. */
 char *session_mount_path(const struct host *h, const struct session *s);
 
