@@ -47,6 +47,11 @@ static json_t *member(struct call *c, const char *name)
 	return json_is_null(value) ? NULL : value;
 }
 
+bool call_has(struct call *c, const char *name)
+{
+	return member(c, name);
+}
+
 /* A NUL would hide what comes after it. */
 static bool is_text(const json_t *value)
 {

@@ -48,6 +48,9 @@ int call_check_caller(struct call *c);
 /* Sends parameters (taken over) as a reply that others follow. */
 int call_send_more(struct call *c, json_t *parameters);
 
+/* Whether the parameters have the member, and not as null. */
+bool call_has(struct call *c, const char *name);
+
 /* Optional members of the parameters; -EINVAL with a sentence for a member of
  * the wrong type. What is absent or null leaves *ret alone. */
 int call_get_string(struct call *c, const char *name, const char **ret);

@@ -446,31 +446,6 @@ static int unmount_readonly(struct call *c, const struct target *t, bool lazy)
 	return c->reply ? 0 : err_oom(&c->err);
 }
 
-int find_target_session(struct call *c, const struct target *t,
-			struct session **ret)
-{
-	int r = t->volume ? session_find(c->host, t->volume, true, ret, &c->err)
-			  : session_find_device(c->host, t->device, true, ret,
-						&c->err);
-
-	if (r == 0)
-		r = call_check_caller(c);
-	if (r != -ENOENT || c->err.code)
-		return r;
-	if (t->volume) {
-		_cleanup_(volume_freep) struct volume *v = NULL;
-
-		r = volume_load(c->host, t->volume, &v, &c->err);
-		if (r < 0)
-			return r;
-		return err_set(&c->err, ENOENT,
-			       "volume %s is not mounted for writing; mount it "
-			       "with \"layerctl mount %s\"",
-			       t->volume, t->volume);
-	}
-	return -ENOENT;
-}
-
 int method_unmount(struct call *c)
 {
 	_cleanup_(session_freep) struct session *s = NULL;

@@ -113,12 +113,7 @@ int method_seal(struct call *c)
 	if (r == 0)
 		r = call_get_bool(c, "lazy", &lazy);
 	if (r == 0)
-		r = find_target_session(c, &t, &s);
-	if (r == -ENOENT && !c->err.code)
-		return err_set(&c->err, r,
-			       "%s is not in a writable mount of layerd; "
-			       "\"layerctl sessions\" lists those there are",
-			       t.path);
+		r = need_target_session(c, &t, &s);
 	if (r < 0)
 		return r;
 	return end ? finalize(c, s, &options, lazy) : commit(c, s, &options);

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* VersionEntries, VersionFile, Diff: into versions without a mount. */
+/* VersionEntries, VersionFile, Diff: into versions without a mount, and what a
+ * session shows besides. */
 #include "server/methods.h"
 
 #include "server/batches.h"
 #include "server/encode.h"
+#include "server/sessions.h"
 #include "util/cleanup.h"
 #include "volume/diff.h"
+#include "volume/draft.h"
 #include "volume/mounting.h"
 #include "volume/tree-walk.h"
 
@@ -102,31 +105,74 @@ static int open_data(struct call *c, struct tree *t,
 	return r;
 }
 
-int method_version_file(struct call *c)
+static int reply_version_file(struct call *c, const char *reference,
+			      const char *path)
 {
 	_cleanup_(tree_freep) struct tree *t = NULL;
-	_cleanup_buf_ struct buf path = BUF_INIT;
 	struct tree_node node;
 	struct entry e;
-	const char *reference;
-	int r = call_need_string(c, "reference", &reference);
+	int r = open_tree(c, reference, &t);
 
 	if (r == 0)
-		r = call_get_layer_path(c, &path);
-	if (r == 0)
-		r = open_tree(c, reference, &t);
-	if (r == 0)
-		r = tree_find(t, (char *)path.data, &node, &c->err);
+		r = tree_find(t, path, &node, &c->err);
 	if (r == -ENOENT && !c->err.code)
-		return no_such_path(c, reference, (char *)path.data);
+		return no_such_path(c, reference, path);
 	if (r == 0)
-		r = tree_entry(t, &node, (char *)path.data, &e, &c->err);
+		r = tree_entry(t, &node, path, &e, &c->err);
 	if (r < 0)
 		return r;
 	c->reply = json_pack("{s:o}", "entry", encode_node(t, &node, &e));
 	if (!c->reply)
 		return err_oom(&c->err);
 	return open_data(c, t, &node);
+}
+
+/* The descriptor is of the file itself, whose first byte is its first. */
+static int reply_live_file(struct call *c, const char *path)
+{
+	_cleanup_(session_freep) struct session *s = NULL;
+	_cleanup_target_ struct target t = {0};
+	struct entry e = {.path = path};
+	struct stat st;
+	int r = call_get_target(c, &t);
+
+	if (r == 0)
+		r = need_target_session(c, &t, &s);
+	if (r == 0)
+		r = draft_open_file(c->host, s, path, &c->progress, &st,
+				    &c->reply_fd, &c->err);
+	if (r == -ENOENT && !c->err.code)
+		return err_set(&c->err, ENOENT,
+			       "the mount of volume %s has no \"%s\" now",
+			       s->volume, path);
+	if (r < 0)
+		return r;
+	e.mode = st.st_mode;
+	e.uid = st.st_uid;
+	e.gid = st.st_gid;
+	e.mtime = st.st_mtim.tv_sec;
+	e.mtime_nsec = (uint32_t)st.st_mtim.tv_nsec;
+	e.size = S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
+	c->reply = json_pack("{s:o}", "entry", encode_entry(&e));
+	return c->reply ? 0 : err_oom(&c->err);
+}
+
+int method_version_file(struct call *c)
+{
+	_cleanup_buf_ struct buf path = BUF_INIT;
+	const char *reference = NULL;
+	int r = call_get_layer_path(c, &path);
+
+	if (r == 0)
+		r = call_get_string(c, "reference", &reference);
+	if (r == 0 && !reference == !call_has(c, "target"))
+		return err_set(&c->err, EINVAL,
+			       "the parameter reference is needed, or target "
+			       "in its place");
+	if (r < 0)
+		return r;
+	return reference ? reply_version_file(c, reference, (char *)path.data)
+			 : reply_live_file(c, (char *)path.data);
 }
 
 static json_t *encode_what(uint32_t what)
@@ -170,31 +216,139 @@ static int add_difference(const struct diff_item *item, void *ctx,
 	return batches_add(ctx, o, err);
 }
 
-int method_diff(struct call *c)
+/* One side of a comparison: a version, or what a session shows now. */
+struct sides {
+	const char *from, *to; /* NULL: the session's side, or its version */
+	struct target target;
+	struct session *live;
+	struct buf path;
+	struct tree *trees[2];
+};
+
+static void sides_release(struct sides *s)
 {
-	_cleanup_(tree_freep) struct tree *before = NULL;
-	_cleanup_(tree_freep) struct tree *after = NULL;
-	_cleanup_buf_ struct buf path = BUF_INIT;
-	struct batches batches;
-	const char *from, *to;
-	bool renames = true;
-	int r = call_need_string(c, "from", &from);
+	for (size_t i = 0; i < 2; i++)
+		tree_free(s->trees[i]);
+	session_free(s->live);
+	target_release(&s->target);
+	buf_release(&s->path);
+}
+#define _cleanup_sides_ __attribute__((cleanup(sides_release)))
+
+static int get_sides(struct call *c, struct sides *s)
+{
+	bool live = call_has(c, "target");
+	int r = call_get_string(c, "from", &s->from);
 
 	if (r == 0)
-		r = call_need_string(c, "to", &to);
+		r = call_get_string(c, "to", &s->to);
 	if (r == 0)
-		r = call_get_bool(c, "renames", &renames);
-	if (r == 0)
-		r = call_get_layer_path(c, &path);
-	if (r == 0)
-		r = open_tree(c, from, &before);
-	if (r == 0)
-		r = open_tree(c, to, &after);
+		r = call_get_layer_path(c, &s->path);
 	if (r < 0)
 		return r;
-	r = batches_init(&batches, c, "differences", NULL);
+	if (live && s->from && s->to)
+		return err_set(&c->err, EINVAL,
+			       "two versions and a target are one too many to "
+			       "compare");
+	if (!live && (!s->from || !s->to))
+		return err_set(&c->err, EINVAL,
+			       "the parameters from and to are needed, or a "
+			       "target in the place of one");
+	return live ? call_get_target(c, &s->target) : 0;
+}
+
+/* A place in the mount restricts the comparison to what is there. */
+static int restrict_to_place(struct call *c, struct sides *s)
+{
+	_cleanup_buf_ struct buf inside = BUF_INIT;
+	int r = session_inside(c, s->live, s->target.path, &inside);
+
+	if (r < 0 || !inside.size)
+		return r;
+	if (!s->path.size) {
+		r = buf_add(&s->path, inside.data, inside.size);
+		return r < 0 || !buf_str(&s->path) ? err_oom(&c->err) : 0;
+	}
+	return strcmp((char *)s->path.data, (char *)inside.data) == 0
+		       ? 0
+		       : err_set(&c->err, EINVAL,
+				 "the two places are at different paths; give "
+				 "the path once, behind the reference or in "
+				 "the mount");
+}
+
+/* The version that a session was sealed as last, or nothing. */
+static int open_sealed(struct call *c, const struct session *s,
+		       struct tree **ret)
+{
+	_cleanup_(version_freep) struct version *v = NULL;
+	int r = s->has_sealed ? version_load(c->host, &s->sealed, &v, &c->err)
+			      : version_new(&v);
+
+	if (r == -ENOMEM)
+		return err_oom(&c->err);
+	return r < 0 ? r : tree_open(ret, c->host, v, &c->progress, &c->err);
+}
+
+static int open_live_sides(struct call *c, struct sides *s)
+{
+	const char *other = s->from ? s->from : s->to;
+	int live = s->to ? 0 : 1;
+	int r = need_target_session(c, &s->target, &s->live);
+
+	if (r == 0 && s->target.path)
+		r = restrict_to_place(c, s);
+	/* First, as long as it is known which seal it follows. */
 	if (r == 0)
-		r = diff_trees(before, after, (char *)path.data, renames,
-			       add_difference, &batches, &c->err);
+		r = other ? open_tree(c, other, &s->trees[1 - live])
+			  : open_sealed(c, s->live, &s->trees[1 - live]);
+	if (r == 0)
+		r = tree_open_live(&s->trees[live], c->host, s->live,
+				   &c->progress, &c->err);
+	return r;
+}
+
+static int find_differences(struct call *c, bool renames,
+			    struct diff_items **ret, json_t **ret_common)
+{
+	_cleanup_sides_ struct sides s = {0};
+	int r = get_sides(c, &s);
+
+	if (r == 0 && (s.target.path || s.target.volume))
+		r = open_live_sides(c, &s);
+	else if (r == 0)
+		r = open_tree(c, s.from, &s.trees[0]);
+	if (r == 0 && !s.trees[1])
+		r = open_tree(c, s.to, &s.trees[1]);
+	if (r == 0)
+		r = diff_trees(ret, s.trees[0], s.trees[1], (char *)s.path.data,
+			       renames, &c->err);
+	if (r < 0)
+		return r;
+	*ret_common = json_object();
+	if (*ret_common && s.live)
+		(void)json_object_set_new(
+			*ret_common, "sealed",
+			s.live->has_sealed ? encode_digest(&s.live->sealed)
+					   : json_null());
+	return *ret_common ? 0 : err_oom(&c->err);
+}
+
+int method_diff(struct call *c)
+{
+	_cleanup_(diff_items_freep) struct diff_items *items = NULL;
+	struct batches batches;
+	json_t *common = NULL;
+	bool renames = true;
+	int r = call_get_bool(c, "renames", &renames);
+
+	/* No session stays locked while a slow reader takes the answer. */
+	if (r == 0)
+		r = find_differences(c, renames, &items, &common);
+	if (r < 0)
+		return r;
+	r = batches_init(&batches, c, "differences", common);
+	if (r == 0)
+		r = diff_items_each(items, add_difference, &batches, &c->err);
 	return batches_finish(&batches, r);
 }

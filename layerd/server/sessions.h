@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* What the mount and the seal methods both do with a session. */
+/* What several methods do with a session. */
 
 #include "mount/users.h"
 #include "server/call.h"
@@ -11,6 +11,15 @@
  * to no session. */
 int find_target_session(struct call *c, const struct target *t,
 			struct session **ret);
+
+/* The same, with a sentence for a path that belongs to none. */
+int need_target_session(struct call *c, const struct target *t,
+			struct session **ret);
+
+/* Appends what the absolute path of the caller leads to inside the session's
+ * mount, without '/' at either end: "" is its root. A C string. */
+int session_inside(struct call *c, const struct session *s, const char *path,
+		   struct buf *b);
 
 /*
  * Detaches a session from everywhere, or from one path only, and says where it

@@ -13,11 +13,19 @@
 #include <string.h>
 #include <sys/stat.h>
 
-void diff_items_release(struct diff_items *d)
+struct diff_items *diff_items_free(struct diff_items *d)
 {
+	if (!d)
+		return NULL;
 	free(d->items);
 	buf_release(&d->text);
-	*d = (struct diff_items){0};
+	free(d);
+	return NULL;
+}
+
+void diff_items_freep(struct diff_items **d)
+{
+	*d = diff_items_free(*d);
 }
 
 int diff_items_add(struct diff_items *d, const struct diff_item *item,
@@ -119,10 +127,12 @@ static int is_same_file(struct match *m, const struct diff_found *removed,
 			      .mode = removed->item.before};
 	struct tree_node b = {.part = added->part, .mode = added->item.after};
 	struct entry x, y;
-	int r = tree_entry(m->before, &a, "", &x, m->err);
+	int r = tree_entry(m->before, &a, path_of(m->items, removed), &x,
+			   m->err);
 
 	if (r == 0)
-		r = tree_entry(m->after, &b, "", &y, m->err);
+		r = tree_entry(m->after, &b, path_of(m->items, added), &y,
+			       m->err);
 	if (r == 0)
 		r = tree_data_equal(m->before, &a, &x, m->after, &b, &y, ret,
 				    m->err);

@@ -25,8 +25,6 @@ struct diff_items {
 	struct buf text;
 };
 
-void diff_items_release(struct diff_items *d);
-
 /* Copies item; node is of what was added or removed, else NULL. */
 int diff_items_add(struct diff_items *d, const struct diff_item *item,
 		   const struct tree_node *node, struct err *err);
@@ -34,7 +32,3 @@ int diff_items_add(struct diff_items *d, const struct diff_item *item,
 /* Turns removed and added files of equal content into renamed ones. */
 int diff_items_match(struct diff_items *d, struct tree *before,
 		     struct tree *after, struct err *err);
-
-/* Hands all out in the order they were added. */
-int diff_items_each(const struct diff_items *d, diff_fn fn, void *ctx,
-		    struct err *err);

@@ -31,7 +31,7 @@ struct diff {
 	struct frame *frames;
 	size_t depth, alloc;
 	struct buf path;
-	struct diff_items items;
+	struct diff_items *items;
 	struct err *err;
 };
 
@@ -127,12 +127,13 @@ static int compare(struct diff *d, const struct tree_node *a,
 		   const struct tree_node *b, uint32_t *ret_what,
 		   uint64_t sizes[2])
 {
+	const char *path = (char *)d->path.data;
 	struct entry x, y;
 	bool same = true;
-	int r = tree_entry(d->trees[0], a, "", &x, d->err);
+	int r = tree_entry(d->trees[0], a, path, &x, d->err);
 
 	if (r == 0)
-		r = tree_entry(d->trees[1], b, "", &y, d->err);
+		r = tree_entry(d->trees[1], b, path, &y, d->err);
 	if (r < 0)
 		return r;
 	sizes[0] = S_ISREG(x.mode) ? x.size : 0;
@@ -164,7 +165,7 @@ static int add_one(struct diff *d, size_t i, const struct tree_node *node)
 	*(i ? &item.after : &item.before) = e.mode;
 	if (S_ISREG(e.mode))
 		*(i ? &item.after_size : &item.before_size) = e.size;
-	return diff_items_add(&d->items, &item, node, d->err);
+	return diff_items_add(d->items, &item, node, d->err);
 }
 
 static int add_changed(struct diff *d, const struct tree_node *const nodes[2])
@@ -180,7 +181,7 @@ static int add_changed(struct diff *d, const struct tree_node *const nodes[2])
 		return r;
 	item.before_size = sizes[0];
 	item.after_size = sizes[1];
-	return diff_items_add(&d->items, &item, NULL, d->err);
+	return diff_items_add(d->items, &item, NULL, d->err);
 }
 
 /* The name at path, whose nodes may be NULL on one side. */
@@ -268,22 +269,23 @@ static int start(struct diff *d, const char *path)
 	return visit(d, nodes);
 }
 
-int diff_trees(struct tree *before, struct tree *after, const char *path,
-	       bool renames, diff_fn fn, void *ctx, struct err *err)
+int diff_trees(struct diff_items **ret, struct tree *before, struct tree *after,
+	       const char *path, bool renames, struct err *err)
 {
-	struct diff d = {.trees = {before, after}, .err = err};
-	int r = start(&d, path);
+	_cleanup_(diff_items_freep) struct diff_items *items =
+		calloc(1, sizeof(*items));
+	struct diff d = {.trees = {before, after}, .items = items, .err = err};
+	int r = items ? start(&d, path) : err_oom(err);
 
 	while (r == 0 && d.depth)
 		r = step(&d);
 	while (d.depth)
 		frame_release(&d.frames[--d.depth]);
 	if (r == 0 && renames)
-		r = diff_items_match(&d.items, before, after, err);
-	if (r == 0)
-		r = diff_items_each(&d.items, fn, ctx, err);
-	diff_items_release(&d.items);
+		r = diff_items_match(items, before, after, err);
 	buf_release(&d.path);
 	free(d.frames);
+	if (r == 0)
+		*ret = TAKE_PTR(items);
 	return r;
 }

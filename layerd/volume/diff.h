@@ -36,14 +36,23 @@ struct diff_item {
 	uint64_t before_size, after_size; /* of regular files, else 0 */
 };
 
+/* All differences, found; the trees are not needed any more. */
+struct diff_items;
+struct diff_items *diff_items_free(struct diff_items *d);
+void diff_items_freep(struct diff_items **d);
+
 /*
- * Calls fn for each difference, in path order, added and removed directories
- * before what is in them. The time of a directory alone, which changes with
- * what is in it, is no difference. path restricts both trees to it ("": all);
- * -ENOENT with a sentence when neither has it. Without renames a moved file is
- * removed and added.
+ * Finds what differs. The time of a directory alone, which changes with what is
+ * in it, is no difference. path restricts both trees to it ("": all); -ENOENT
+ * with a sentence when neither has it. Without renames a moved file is removed
+ * and added.
  */
+int diff_trees(struct diff_items **ret, struct tree *before, struct tree *after,
+	       const char *path, bool renames, struct err *err);
+
+/* Calls fn for each difference, in path order, added and removed directories
+ * before what is in them. */
 typedef int (*diff_fn)(const struct diff_item *item, void *ctx,
 		       struct err *err);
-int diff_trees(struct tree *before, struct tree *after, const char *path,
-	       bool renames, diff_fn fn, void *ctx, struct err *err);
+int diff_items_each(const struct diff_items *d, diff_fn fn, void *ctx,
+		    struct err *err);

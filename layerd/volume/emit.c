@@ -73,15 +73,17 @@ static bool is_overlay(const struct emit *e)
 
 static int report(struct emit *e)
 {
-	uint64_t bytes = pipeline_offset(e->q->build->pipeline);
+	const struct layer_build *b = e->q->build;
+	uint64_t bytes = b->pipeline ? pipeline_offset(b->pipeline) : 0;
 
 	if (e->files - e->reported_files < REPORT_FILES &&
 	    bytes - e->reported_bytes < REPORT_BYTES)
 		return 0;
 	e->reported_files = e->files;
 	e->reported_bytes = bytes;
-	return progress_report(e->q->build->host, e->q->progress, "seal", bytes,
-			       e->q->changes->bytes, e->files);
+	return progress_report(
+		b->host, e->q->progress, b->pipeline ? "seal" : "scan", bytes,
+		b->pipeline ? e->q->changes->bytes : 0, e->files);
 }
 
 /* The object's descriptor of the directory it is in, in the merged mount. */
@@ -283,23 +285,11 @@ static int update_capture(struct emit *e, const struct object *o,
 	return r < 0 ? fail(e, r, "record the state of", o->path) : 0;
 }
 
-static int open_file(int dir_fd, const char *name)
-{
-	const int flags =
-		O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
-	int fd = openat(dir_fd, name, flags | O_NOATIME);
-
-	/* Only a file's owner and root may leave its atime alone. */
-	if (fd < 0 && errno == EPERM)
-		fd = openat(dir_fd, name, flags);
-	return fd < 0 ? -errno : fd;
-}
-
 /* One attempt at a regular file. */
 static int try_file(struct emit *e, const struct object *o, struct stat *st)
 {
 	struct entry entry = {.path = o->path};
-	_cleanup_close_ int fd = open_file(o->dir_fd, o->name);
+	_cleanup_close_ int fd = source_open(o->dir_fd, o->name);
 	_cleanup_close_ int other = -1;
 	int data_fd = fd;
 	int r;
@@ -319,7 +309,7 @@ static int try_file(struct emit *e, const struct object *o, struct stat *st)
 	if (e->source.metacopy) {
 		int dir = merged_directory(e, o);
 
-		other = dir < 0 ? dir : open_file(dir, o->name);
+		other = dir < 0 ? dir : source_open(dir, o->name);
 		if (is_gone(other))
 			return -EAGAIN;
 		if (other < 0)
@@ -331,6 +321,8 @@ static int try_file(struct emit *e, const struct object *o, struct stat *st)
 		if (r < 0)
 			return fail(e, r, "find the holes of", o->path);
 	}
+	if (!e->q->build->pipeline)
+		return layer_build_add(e->q->build, &entry, e->err);
 	r = entry.size <= SMALL_SIZE && !entry.sparse
 		    ? emit_small(e, fd, data_fd, st, &entry)
 		    : emit_large(e, fd, data_fd, st, &entry);

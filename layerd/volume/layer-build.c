@@ -32,6 +32,13 @@ int layer_build_init(struct layer_build *b, struct host *h, struct err *err)
 	return r;
 }
 
+int layer_build_init_draft(struct layer_build *b, struct host *h,
+			   struct err *err)
+{
+	*b = (struct layer_build){.host = h};
+	return erofs_writer_new(&b->writer) < 0 ? err_oom(err) : 0;
+}
+
 void layer_build_release(struct layer_build *b)
 {
 	b->pipeline = pipeline_free(b->pipeline);
@@ -45,6 +52,11 @@ int layer_build_header(struct layer_build *b, struct entry *e, struct err *err)
 	uint64_t size = e->flags & ENTRY_HARDLINK ? 0 : entry_data_size(e);
 	int r;
 
+	if (!b->pipeline) {
+		e->payload = size ? b->draft_end : 0;
+		b->draft_end += size + tar_padding(size);
+		return 0;
+	}
 	b->header.size = 0;
 	r = tar_add_header(&b->header, e, err);
 	if (r == 0)
@@ -180,4 +192,13 @@ int layer_build_finish(struct layer_build *b, struct version_layer *ret,
 	*ret_stored = result.stored;
 	pipeline_result_release(&result);
 	return r;
+}
+
+int layer_build_finish_draft(struct layer_build *b, int fd, struct err *err)
+{
+	const struct digest none = {0};
+	uint64_t size;
+
+	return erofs_writer_finish(b->writer, &none, b->draft_end, fd, &size,
+				   err);
 }

@@ -3,7 +3,9 @@
 
 /*
  * One new layer in the making: entries go in, a layer in store and cache comes
- * out. Used by seals and by squashing.
+ * out. Used by seals and by squashing. A draft is the index alone of the layer
+ * that a seal would make: nothing is read or stored, and payloads are places in
+ * a tarball that is never written.
  */
 
 #include "cache/cache.h"
@@ -15,13 +17,16 @@
 struct layer_build {
 	struct host *host;
 	struct cache_stage *stage;
-	struct pipeline *pipeline;
+	struct pipeline *pipeline; /* NULL: a draft */
 	struct erofs_writer *writer;
-	struct buf header; /* scratch */
+	struct buf header;  /* scratch */
+	uint64_t draft_end; /* of the tarball that is not written */
 };
 
 #define _cleanup_layer_build_ __attribute__((cleanup(layer_build_release)))
 int layer_build_init(struct layer_build *b, struct host *h, struct err *err);
+int layer_build_init_draft(struct layer_build *b, struct host *h,
+			   struct err *err);
 void layer_build_release(struct layer_build *b);
 
 /*
@@ -46,3 +51,6 @@ int layer_build_add(struct layer_build *b, struct entry *e, struct err *err);
  */
 int layer_build_finish(struct layer_build *b, struct version_layer *ret,
 		       uint64_t *ret_stored, struct err *err);
+
+/* Writes the index of a draft to fd, from its start. */
+int layer_build_finish_draft(struct layer_build *b, int fd, struct err *err);

@@ -25,6 +25,18 @@ void source_release(struct source *s)
 	*s = (struct source){0};
 }
 
+int source_open(int dir_fd, const char *name)
+{
+	const int flags =
+		O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+	int fd = openat(dir_fd, name, flags | O_NOATIME);
+
+	/* Only a file's owner and root may leave its atime alone. */
+	if (fd < 0 && errno == EPERM)
+		fd = openat(dir_fd, name, flags);
+	return fd < 0 ? -errno : fd;
+}
+
 /* The xattr calls on a descriptor or on a name that is not followed. */
 struct object {
 	int fd;

@@ -25,6 +25,10 @@ struct source {
 
 void source_release(struct source *s);
 
+/* Opens what should be a regular file to read it, leaving its atime alone where
+ * that is allowed, without following links or waiting. Negative errno. */
+int source_open(int dir_fd, const char *name);
+
 /*
  * Fills e's attributes from st, and xattrs (and the target of a symbolic link)
  * from the object: fd if it is not -1, else name in dir_fd, not followed. In an

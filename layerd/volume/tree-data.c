@@ -63,8 +63,11 @@ ssize_t tree_data_read(struct tree *t, const struct tree_node *node,
 		       const struct entry *e, uint64_t offset, void *to,
 		       size_t size, struct err *err)
 {
+	struct draft *draft = t->indexes[node->part.layer].draft;
 	uint64_t done = 0, end;
 
+	if (draft)
+		return draft_read(draft, e->path, offset, to, size, err);
 	if (offset >= e->size)
 		return 0;
 	end = MIN(e->size - offset, (uint64_t)size);
@@ -162,28 +165,75 @@ static int compare_chunks(struct tree *t, uint32_t layer, const struct entry *e,
 	return 1;
 }
 
-static int compare_bytes(struct tree *t, const struct tree_node *node,
-			 const struct entry *e, struct tree *other,
-			 const struct tree_node *theirs, const struct entry *o,
-			 bool *ret, struct err *err)
+/* A regular file in a tree. */
+struct file {
+	struct tree *tree;
+	struct tree_node node;
+	struct entry entry;
+};
+
+static int compare_run(const struct file *a, const struct file *b,
+		       uint64_t from, uint64_t length, uint8_t *x, uint8_t *y,
+		       bool *ret, struct err *err)
 {
-	_cleanup_free_ uint8_t *a = malloc(PIECE);
-	_cleanup_free_ uint8_t *b = malloc(PIECE);
+	const struct tree *t = a->tree;
 
-	if (!a || !b)
-		return err_oom(err);
-	*ret = true;
-	for (uint64_t at = 0; *ret && at < e->size; at += PIECE) {
-		ssize_t n = tree_data_read(t, node, e, at, a, PIECE, err);
-		ssize_t m = n < 0 ? n
-				  : tree_data_read(other, theirs, o, at, b,
-						   PIECE, err);
+	for (uint64_t at = 0; *ret && at < length; at += PIECE) {
+		size_t want = (size_t)MIN(length - at, (uint64_t)PIECE);
+		ssize_t n, m;
+		int r = progress_report(t->host, t->progress, "compare", at,
+					length, 0);
 
+		if (r < 0)
+			return r;
+		n = tree_data_read(a->tree, &a->node, &a->entry, from + at, x,
+				   want, err);
+		m = n < 0 ? n
+			  : tree_data_read(b->tree, &b->node, &b->entry,
+					   from + at, y, want, err);
 		if (m < 0)
 			return (int)m;
-		*ret = n == m && memcmp(a, b, (size_t)n) == 0;
+		*ret = n == m && memcmp(x, y, (size_t)n) == 0;
 	}
 	return 0;
+}
+
+/* Holes that both have are not read. */
+static int compare_bytes(const struct file *a, const struct file *b, bool *ret,
+			 struct err *err)
+{
+	const struct extent whole = {.length = a->entry.size};
+	bool runs = a->entry.sparse && same_extents(&a->entry, &b->entry);
+	const struct extent *extents = runs ? a->entry.extents : &whole;
+	size_t n = runs ? a->entry.n_extents : 1;
+	_cleanup_free_ uint8_t *x = malloc(PIECE);
+	_cleanup_free_ uint8_t *y = malloc(PIECE);
+	int r = 0;
+
+	if (!x || !y)
+		return err_oom(err);
+	*ret = true;
+	for (size_t i = 0; r == 0 && *ret && i < n; i++)
+		r = compare_run(a, b, extents[i].offset, extents[i].length, x,
+				y, ret, err);
+	return r;
+}
+
+/* Goes to where the data of a live file is that was not copied up. */
+static int follow(struct file *f, struct err *err)
+{
+	struct draft *draft = f->tree->indexes[f->node.part.layer].draft;
+	int r = 0;
+
+	if (draft)
+		r = draft_find_data(draft, f->entry.path, f->entry.size,
+				    &f->tree, &f->node, &f->entry, err);
+	return MIN(r, 0);
+}
+
+static bool is_live(const struct file *f)
+{
+	return f->tree->indexes[f->node.part.layer].draft;
 }
 
 int tree_data_equal(struct tree *t, const struct tree_node *node,
@@ -191,17 +241,25 @@ int tree_data_equal(struct tree *t, const struct tree_node *node,
 		    const struct tree_node *theirs, const struct entry *o,
 		    bool *ret, struct err *err)
 {
-	*ret = e->size == o->size;
-	if (!*ret || e->size == 0 || tree_same(t, node, other, theirs))
-		return 0;
-	if (same_extents(e, o) && entry_data_size(e)) {
-		int r = compare_chunks(t, node->part.layer, e, other,
-				       theirs->part.layer, o, err);
+	struct file a = {t, *node, *e}, b = {other, *theirs, *o};
+	int r;
 
+	*ret = e->size == o->size;
+	if (!*ret || e->size == 0)
+		return 0;
+	r = follow(&a, err);
+	if (r == 0)
+		r = follow(&b, err);
+	if (r < 0 || tree_same(a.tree, &a.node, b.tree, &b.node))
+		return r;
+	if (!is_live(&a) && !is_live(&b) && entry_data_size(&a.entry) &&
+	    same_extents(&a.entry, &b.entry)) {
+		r = compare_chunks(a.tree, a.node.part.layer, &a.entry, b.tree,
+				   b.node.part.layer, &b.entry, err);
 		if (r >= 0)
 			*ret = r > 0;
 		if (r != -ENODATA)
 			return MIN(r, 0);
 	}
-	return compare_bytes(t, node, e, other, theirs, o, ret, err);
+	return compare_bytes(&a, &b, ret, err);
 }

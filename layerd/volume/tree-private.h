@@ -6,6 +6,7 @@
 #include "cache/cache.h"
 #include "format/erofs-reader.h"
 #include "format/layer-object.h"
+#include "volume/draft.h"
 #include "volume/tree.h"
 
 struct tree_index {
@@ -15,7 +16,13 @@ struct tree_index {
 	bool has_chunks;
 	struct layer_object object;
 	struct cache_layer cached; /* tar_fd -1 until then */
+	struct draft *draft;	   /* NULL: a layer that was sealed */
 };
+
+/* Opens the tree of layers, with room for one more on top. */
+int tree_open_layers(struct tree **ret, struct host *h,
+		     const struct version_layer *layers, size_t n,
+		     const struct progress *progress, struct err *err);
 
 struct tree {
 	struct host *host;

@@ -8,6 +8,7 @@
 #include "volume/tree.h"
 
 #include "util/cleanup.h"
+#include "volume/session.h"
 #include "volume/tree-private.h"
 
 #include <errno.h>
@@ -22,6 +23,7 @@ struct tree *tree_free(struct tree *t)
 		struct tree_index *x = &t->indexes[i];
 
 		erofs_reader_free(x->reader);
+		x->draft = draft_free(x->draft);
 		buf_release(&x->data);
 		layer_object_release(&x->object);
 		cache_layer_release(&x->cached);
@@ -60,8 +62,9 @@ static int open_index(struct tree_index *x, struct host *h,
 	return r;
 }
 
-int tree_open(struct tree **ret, struct host *h, const struct version *v,
-	      const struct progress *progress, struct err *err)
+int tree_open_layers(struct tree **ret, struct host *h,
+		     const struct version_layer *layers, size_t n,
+		     const struct progress *progress, struct err *err)
 {
 	_cleanup_(tree_freep) struct tree *t = calloc(1, sizeof(*t));
 	int r = 0;
@@ -70,16 +73,16 @@ int tree_open(struct tree **ret, struct host *h, const struct version *v,
 		return err_oom(err);
 	t->host = h;
 	t->progress = progress;
-	t->layers = calloc(v->n_layers + 1, sizeof(*t->layers));
-	t->indexes = calloc(v->n_layers + 1, sizeof(*t->indexes));
+	t->layers = calloc(n + 1, sizeof(*t->layers));
+	t->indexes = calloc(n + 1, sizeof(*t->indexes));
 	if (!t->layers || !t->indexes)
 		return err_oom(err);
-	t->n = v->n_layers;
-	for (size_t i = 0; i < t->n; i++) {
-		t->layers[i] = v->layers[i];
+	t->n = n;
+	for (size_t i = 0; i < n; i++) {
+		t->layers[i] = layers[i];
 		t->indexes[i].cached = CACHE_LAYER_INIT;
 	}
-	for (size_t i = 0; r == 0 && i < t->n; i++) {
+	for (size_t i = 0; r == 0 && i < n; i++) {
 		r = progress_report(h, progress, "fetch", 0, 0, i);
 		if (r == 0)
 			r = open_index(&t->indexes[i], h, &t->layers[i], err);
@@ -87,6 +90,45 @@ int tree_open(struct tree **ret, struct host *h, const struct version *v,
 	if (r == 0)
 		*ret = TAKE_PTR(t);
 	return r;
+}
+
+int tree_open(struct tree **ret, struct host *h, const struct version *v,
+	      const struct progress *progress, struct err *err)
+{
+	return tree_open_layers(ret, h, v->layers, v->n_layers, progress, err);
+}
+
+/* The reader is taken over with draft. */
+static void add_draft(struct tree *t, struct draft *draft,
+		      struct erofs_reader *reader)
+{
+	t->indexes[t->n] = (struct tree_index){
+		.reader = reader, .cached = CACHE_LAYER_INIT, .draft = draft};
+	t->n++;
+}
+
+int tree_open_live(struct tree **ret, struct host *h, struct session *s,
+		   const struct progress *progress, struct err *err)
+{
+	_cleanup_(tree_freep) struct tree *t = NULL;
+	_cleanup_(draft_freep) struct draft *draft = NULL;
+	struct erofs_reader *reader = NULL;
+	int r = draft_open(&draft, h, s, progress, &reader, err);
+
+	if (r < 0)
+		return r;
+	/* Only now it is known what the session goes by: see unsealed_scan().
+	 */
+	r = tree_open_layers(&t, h, s->sealed_layers, s->n_sealed_layers,
+			     progress, err);
+	if (r < 0) {
+		erofs_reader_free(reader);
+		return r;
+	}
+	if (reader)
+		add_draft(t, TAKE_PTR(draft), reader);
+	*ret = TAKE_PTR(t);
+	return 0;
 }
 
 size_t tree_n_layers(const struct tree *t)

@@ -13,7 +13,11 @@
 #include "format/manifest.h"
 #include "volume/host.h"
 
+struct session;
 struct tree;
+
+/* The layers of a version, and what a live tree has on top of them. */
+#define TREE_LAYERS_MAX (VERSION_LAYERS_MAX + 1)
 
 /* A directory: in which layers it shows, the topmost first. Two directories of
  * equal parts in the same layers have the same contents, all the way down. */
@@ -22,7 +26,7 @@ struct tree_directory {
 	struct tree_part {
 		uint32_t layer; /* index in the version, 0 is the lowest */
 		uint64_t nid;
-	} parts[VERSION_LAYERS_MAX];
+	} parts[TREE_LAYERS_MAX];
 };
 
 struct tree_node {
@@ -35,6 +39,15 @@ struct tree_node {
  * data is fetched, and must outlive the tree. */
 int tree_open(struct tree **ret, struct host *h, const struct version *v,
 	      const struct progress *progress, struct err *err);
+
+/*
+ * What a locked session shows now: the tree of the version that a seal would
+ * make. Names and attributes are those of this moment, data is read from the
+ * mount when it is asked for. The session must outlive the tree. -EAGAIN: the
+ * mount changed its shape each time it was looked at.
+ */
+int tree_open_live(struct tree **ret, struct host *h, struct session *s,
+		   const struct progress *progress, struct err *err);
 struct tree *tree_free(struct tree *t);
 void tree_freep(struct tree **t);
 
@@ -49,8 +62,9 @@ int tree_root(struct tree *t, struct tree_node *ret, struct err *err);
 int tree_find(struct tree *t, const char *path, struct tree_node *ret,
 	      struct err *err);
 
-/* Attributes of a node under path (borrowed), valid until the next call on t.
- * A hard link is an entry like its first name: see tree_node's part. */
+/* Attributes of a node under path (borrowed), valid until the next call on t;
+ * the data of a live file is looked for under path. A hard link is an entry
+ * like its first name: see tree_node's part. */
 int tree_entry(struct tree *t, const struct tree_node *node, const char *path,
 	       struct entry *ret, struct err *err);
 
