@@ -5,7 +5,9 @@
 #include "inside.h"
 #include "output.h"
 #include "reply.h"
+#include "target.h"
 #include "tool.h"
+#include "version.h"
 
 #include "util/cleanup.h"
 
@@ -22,6 +24,8 @@ static const struct args_option options[] = {
 };
 
 static const char *const examples[] = {
+	"layerctl diff /workspace",
+	"layerctl diff my-data@1 /workspace",
 	"layerctl diff my-data@1 my-data@2",
 	"layerctl diff my-data@1:/etc my-data",
 	"layerctl diff --content my-data@1:/etc/hosts my-data",
@@ -47,10 +51,19 @@ static const struct kind {
 	[RENAMED] = {"renamed", 'R'},
 };
 
+/* What is compared: a version, or a live mount. */
+struct side {
+	struct inside inside; /* of a version */
+	json_t *target;	      /* of a live mount, else NULL */
+	const char *label;
+};
+
 struct diff {
 	struct tool *tool;
-	const char *from, *to;
-	json_t *all; /* NULL: print them as they come */
+	struct side sides[2];
+	const json_t *path;
+	char sealed[96]; /* what a live mount is compared with; "": nothing */
+	json_t *all;	 /* NULL: print them as they come */
 	bool stat, names, content;
 	uint64_t count[KINDS];
 	uint64_t bytes_before, bytes_after; /* of files that differ */
@@ -106,17 +119,16 @@ static void print_line(const json_t *d, int kind)
 	putchar('\n');
 }
 
-static int show(struct diff *diff, const json_t *d, int kind)
+static void show(const struct diff *diff, const json_t *d, int kind)
 {
 	if (diff->stat)
-		return 0;
-	if (diff->names) {
-		print_path(d, "path");
-		putchar('\n');
-		return 0;
+		return;
+	if (!diff->names) {
+		print_line(d, kind);
+		return;
 	}
-	print_line(d, kind);
-	return 0;
+	print_path(d, "path");
+	putchar('\n');
 }
 
 static int on_differences(json_t *parameters, void *ctx)
@@ -136,10 +148,12 @@ static int on_differences(json_t *parameters, void *ctx)
 		if (diff->all)
 			r = json_array_append(diff->all, d) < 0 ? -ENOMEM : 0;
 		else
-			r = show(diff, d, kind);
+			show(diff, d, kind);
 		if (r < 0)
 			return r;
 	}
+	(void)snprintf(diff->sealed, sizeof(diff->sealed), "%s",
+		       reply_string(parameters, "sealed"));
 	return 0;
 }
 
@@ -163,30 +177,52 @@ static void print_stat(const struct diff *diff)
 	       output_size(diff->bytes_after, after));
 }
 
+/* NULL for a live mount, and for the version that it was sealed as. */
+static const char *reference_of(const struct side *s)
+{
+	return s->target ? NULL : s->inside.reference;
+}
+
 /* The files themselves, once the list is there: another call needs the
  * connection. */
 static int show_contents(struct diff *diff, struct err *err)
 {
+	char sealed[VERSION_SHORT_MAX];
+	struct content_side sides[2];
 	json_t *d;
 	size_t i;
 	int r = 0;
 
+	for (i = 0; i < 2; i++) {
+		const struct side *s = &diff->sides[i];
+		const char *reference = reference_of(s);
+
+		sides[i] = (struct content_side){
+			reference, s->target, s->target ? s->label : reference};
+		if (!reference && !s->target)
+			sides[i] = (struct content_side){
+				diff->sealed, NULL,
+				version_short(diff->sealed, sealed)};
+	}
 	json_array_foreach (diff->all, i, d) {
 		print_line(d, kind_of(d));
-		r = content_diff(diff->tool, diff->from, diff->to, d, err);
+		r = content_diff(diff->tool, sides, d, err);
 		if (r < 0)
 			return r;
 	}
 	return 0;
 }
 
-static int call(struct diff *diff, const json_t *path, struct err *err)
+static int call(struct diff *diff, struct err *err)
 {
 	const struct args *a = &diff->tool->args;
+	const struct side *from = &diff->sides[0], *to = &diff->sides[1];
+	json_t *target = from->target ? from->target : to->target;
 	int r = tool_call_each(diff->tool, "Diff",
-			       json_pack("{s:s, s:s, s:O, s:b}", "from",
-					 diff->from, "to", diff->to, "path",
-					 path, "renames",
+			       json_pack("{s:s?, s:s?, s:O?, s:O?, s:b}",
+					 "from", reference_of(from), "to",
+					 reference_of(to), "target", target,
+					 "path", diff->path, "renames",
 					 (int)!args_has(a, "no-renames")),
 			       on_differences, diff, err);
 
@@ -199,56 +235,139 @@ static int call(struct diff *diff, const json_t *path, struct err *err)
 	return 0;
 }
 
-static int check_places(const struct inside *from, const struct inside *to,
-			struct err *err)
+static int parse_side(const char *word, struct side *ret, struct err *err)
 {
-	if (!to->has_path || json_equal(from->path, to->path))
+	ret->label = word;
+	if (target_is_place(word))
+		return target_make(word, &ret->target, err);
+	return inside_parse(word, &ret->inside, err);
+}
+
+/* NAME[:PATH] alone stands for the session of the volume NAME. */
+static int make_live(struct side *s, struct err *err)
+{
+	const char *name = s->inside.reference;
+
+	if (s->target)
+		return 0;
+	if (strpbrk(name, "@:"))
+		return err_set(err, EINVAL,
+			       "%s is a version; name another one, or a mount, "
+			       "to compare it with",
+			       name);
+	s->target = json_pack("{s:s}", "volume", name);
+	s->label = name;
+	return s->target ? 0 : err_oom(err);
+}
+
+static int choose_path(struct diff *diff, struct err *err)
+{
+	const struct side *from = &diff->sides[0], *to = &diff->sides[1];
+
+	diff->path = from->inside.path ? from->inside.path : to->inside.path;
+	if (from->target || to->target || !to->inside.has_path ||
+	    json_equal(from->inside.path, to->inside.path))
 		return 0;
 	return err_set(err, EINVAL,
 		       "the two places are at different paths; give the path "
 		       "once, behind the first reference");
 }
 
-static int run(struct tool *t, struct err *err)
+static int parse_sides(struct diff *diff, const char *const *operands,
+		       struct err *err)
+{
+	struct side *from = &diff->sides[0], *to = &diff->sides[1];
+	int r;
+
+	if (!operands[1]) {
+		r = parse_side(operands[0], to, err);
+		if (r == 0)
+			r = make_live(to, err);
+	} else {
+		r = parse_side(operands[0], from, err);
+		if (r == 0)
+			r = parse_side(operands[1], to, err);
+		if (r == 0 && from->target && to->target)
+			r = err_set(err, EINVAL,
+				    "two mounts cannot be compared; commit one "
+				    "and name its version");
+	}
+	return r < 0 ? r : choose_path(diff, err);
+}
+
+/* What would be ignored is refused. */
+static int check_options(const struct tool *t, struct err *err)
+{
+	static const char *const forms[] = {"stat", "name-only", "content"};
+	const char *given = t->json ? "json" : NULL;
+
+	for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
+		if (!args_has(&t->args, forms[i]))
+			continue;
+		if (given)
+			return err_set(err, EINVAL,
+				       "--%s and --%s cannot both be had; give "
+				       "one of them",
+				       given, forms[i]);
+		given = forms[i];
+	}
+	return 0;
+}
+
+static void release(struct diff *diff)
+{
+	for (size_t i = 0; i < 2; i++) {
+		inside_release(&diff->sides[i].inside);
+		json_decref(diff->sides[i].target);
+	}
+}
+
+static int compare(struct diff *diff, struct err *err)
 {
 	_cleanup_(json_decrefp) json_t *reply = NULL;
-	_cleanup_inside_ struct inside from = {0};
-	_cleanup_inside_ struct inside to = {0};
-	struct diff diff = {.tool = t,
-			    .stat = args_has(&t->args, "stat"),
-			    .names = args_has(&t->args, "name-only"),
-			    .content =
-				    args_has(&t->args, "content") && !t->json};
-	int r = inside_parse(t->args.operands[0], &from, err);
+	bool json = diff->tool->json;
+	int r;
 
-	if (r == 0)
-		r = inside_parse(t->args.operands[1], &to, err);
-	if (r == 0)
-		r = check_places(&from, &to, err);
-	if (r < 0)
-		return r;
-	diff.from = from.reference;
-	diff.to = to.reference;
-	if (t->json || diff.content) {
+	if (json || diff->content) {
 		reply = json_pack("{s:[]}", "differences");
 		if (!reply)
 			return err_oom(err);
-		diff.all = json_object_get(reply, "differences");
+		diff->all = json_object_get(reply, "differences");
 	}
-	r = call(&diff, from.path, err);
-	if (r == 0 && t->json)
+	r = call(diff, err);
+	if (r == 0 && json)
 		output_json(stdout, reply);
+	return r;
+}
+
+static int run(struct tool *t, struct err *err)
+{
+	struct diff diff = {.tool = t,
+			    .stat = args_has(&t->args, "stat"),
+			    .names = args_has(&t->args, "name-only"),
+			    .content = args_has(&t->args, "content")};
+	int r = check_options(t, err);
+
+	if (r == 0)
+		r = parse_sides(&diff, t->args.operands, err);
+	if (r == 0)
+		r = compare(&diff, err);
+	release(&diff);
 	return r;
 }
 
 const struct command command_diff = {
 	.name = "diff",
-	.summary = "Show what differs between two versions",
+	.summary = "Show what differs between two versions, or what a mount "
+		   "changed",
 	.details = "A added, D removed, M changed (and what of it), R renamed. "
-		   "Indexes are compared,\nnot files, so it is quick however "
-		   "large the versions are. A path behind the first\nreference "
-		   "restricts both.\n",
-	.operands = {{"REF[:PATH]", .bytes = true}, {"REF", .bytes = true}},
+		   "A PATH is a mount as it\nis now, or a place in it; alone, "
+		   "like a volume's NAME alone, it is compared with\nwhat was "
+		   "committed last. Of versions the indexes are compared, not "
+		   "files; of a\nmount what was written is looked at. A path "
+		   "behind a reference restricts both.\n",
+	.operands = {{"REF[:PATH]|PATH", .bytes = true},
+		     {"REF|PATH", .optional = true, .bytes = true}},
 	.options = options,
 	.examples = examples,
 	.run = run,

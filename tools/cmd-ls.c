@@ -131,7 +131,13 @@ static int list_place(struct tool *t, struct err *err)
 
 static int run(struct tool *t, struct err *err)
 {
-	return t->args.operands[0] ? list_place(t, err) : list_volumes(t, err);
+	if (t->args.operands[0])
+		return list_place(t, err);
+	if (args_has(&t->args, "recursive"))
+		return err_set(err, EINVAL,
+			       "--recursive needs a REF to look into; `ls` "
+			       "alone lists volumes");
+	return list_volumes(t, err);
 }
 
 const struct command command_ls = {

@@ -105,6 +105,10 @@ static int set_tag(struct tool *t, struct err *err)
 
 static int run(struct tool *t, struct err *err)
 {
+	if (args_has(&t->args, "move") &&
+	    (args_has(&t->args, "delete") || !t->args.operands[1]))
+		return err_set(err, EINVAL,
+			       "--move needs a TAG to move, and no --delete");
 	if (args_has(&t->args, "delete"))
 		return delete_tag(t, err);
 	return t->args.operands[1] ? set_tag(t, err) : list_tags(t, err);

@@ -38,9 +38,17 @@ static bool has_content(const json_t *difference)
 	return false;
 }
 
-/* A file of a version in memory, or an empty one. */
-static int fetch(struct tool *t, const char *reference, const char *path,
-		 bool there, int *ret, struct err *err)
+/* A live file may have become something else since it was compared. */
+static int copy_entry(const json_t *entry, int fd, int copy, struct err *err)
+{
+	return strcmp(reply_string(entry, "kind"), "file") == 0 && fd >= 0
+		       ? entry_data_copy(entry, fd, copy, err)
+		       : 0;
+}
+
+/* A file in memory, or an empty one. */
+static int fetch(struct tool *t, const struct content_side *side,
+		 const char *path, bool there, int *ret, struct err *err)
 {
 	_cleanup_(json_decrefp) json_t *reply = NULL;
 	_cleanup_close_ int copy = memfd_create("layerctl", MFD_CLOEXEC);
@@ -51,12 +59,12 @@ static int fetch(struct tool *t, const char *reference, const char *path,
 		return err_errno(err, errno, "cannot make a file in memory");
 	if (there)
 		r = tool_call_long(t, "VersionFile",
-				   json_pack("{s:s, s:s}", "reference",
-					     reference, "path", path),
+				   json_pack("{s:s?, s:O?, s:s}", "reference",
+					     side->reference, "target",
+					     side->target, "path", path),
 				   -1, &reply, &fd, err);
-	if (r == 0 && there && fd >= 0)
-		r = entry_data_copy(json_object_get(reply, "entry"), fd, copy,
-				    err);
+	if (r == 0 && there)
+		r = copy_entry(json_object_get(reply, "entry"), fd, copy, err);
 	if (r == 0)
 		*ret = TAKE_FD(copy);
 	return r;
@@ -85,33 +93,37 @@ static int run_diff(const int fds[2], const char *const labels[2],
 	return r ? err_errno(err, r, "cannot run diff(1)") : 0;
 }
 
-int content_diff(struct tool *t, const char *from, const char *to,
+int content_diff(struct tool *t, const struct content_side sides[2],
 		 const json_t *difference, struct err *err)
 {
+	static const char *const keys[] = {"before", "after"};
 	const char *path = reply_string(difference, "path");
-	bool before = is_file(difference, "before");
-	bool after = is_file(difference, "after");
+	const char *shown[2] = {"/dev/null", "/dev/null"};
 	_cleanup_free_ char *old_label = NULL;
 	_cleanup_free_ char *new_label = NULL;
 	_cleanup_close_ int old = -1;
 	_cleanup_close_ int new = -1;
-	int r;
+	char **labels[] = {&old_label, &new_label};
+	int *fds[] = {&old, &new};
+	bool any = false;
 
-	if ((!before && !after) || !has_content(difference))
+	if (!has_content(difference))
 		return 0;
-	if (asprintf(&old_label, "%s:%s", from, path) < 0)
-		old_label = NULL;
-	if (asprintf(&new_label, "%s:%s", to, path) < 0)
-		new_label = NULL;
-	if (!old_label || !new_label)
-		return err_oom(err);
-	r = fetch(t, from, path, before, &old, err);
-	if (r == 0)
-		r = fetch(t, to, path, after, &new, err);
-	if (r < 0)
-		return r;
-	return run_diff((const int[]){old, new},
-			(const char *const[]){before ? old_label : "/dev/null",
-					      after ? new_label : "/dev/null"},
-			err);
+	for (size_t i = 0; i < 2; i++)
+		any = any || is_file(difference, keys[i]);
+	for (size_t i = 0; any && i < 2; i++) {
+		bool there = is_file(difference, keys[i]);
+		int r;
+
+		if (asprintf(labels[i], "%s:%s", sides[i].label, path) < 0) {
+			*labels[i] = NULL;
+			return err_oom(err);
+		}
+		r = fetch(t, &sides[i], path, there, fds[i], err);
+		if (r < 0)
+			return r;
+		if (there)
+			shown[i] = *labels[i];
+	}
+	return any ? run_diff((const int[]){old, new}, shown, err) : 0;
 }

@@ -26,6 +26,11 @@ bool target_is_path(const char *word)
 	       strcmp(word, "..") == 0 || is_mount_point(word);
 }
 
+bool target_is_place(const char *word)
+{
+	return word[strcspn(word, ":/")] != ':' && target_is_path(word);
+}
+
 static json_t *escaped(const char *s, size_t size)
 {
 	_cleanup_buf_ struct buf b = BUF_INIT;

@@ -12,6 +12,9 @@
  * mount point in the working directory. */
 bool target_is_path(const char *word);
 
+/* The same where REF:PATH may stand as well, whose ':' comes before any '/'. */
+bool target_is_place(const char *word);
+
 /*
  * A Target for a volume's name or a path. A path is resolved here, where the
  * caller's working directory and mounts are. -ENOENT, -EINVAL and others.

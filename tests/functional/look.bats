@@ -166,7 +166,7 @@ make_versions() {
 	fails 2 'v has no path' layerctl cat v
 	fails 3 'v has no "nothing"' layerctl ls v:/nothing
 	fails 3 'no tag' layerctl ls v:nothing
-	fails 2 'REF' layerctl diff v
+	fails 2 'REF' layerctl diff
 }
 
 @test "a sparse file is written with its holes as zeros" {

@@ -97,6 +97,7 @@ class Run:
     def __init__(self, options):
         self.o = options
         self.random = random.Random(options.seed)
+        self.forms = random.Random(options.seed)
         self.volume = "random-%d" % options.seed
         self.since = time.time_ns() - 10**9
         self.mount = os.fsencode(os.path.join(options.work, "m"))
@@ -388,14 +389,54 @@ class Run:
                      self.rough(self.plain), self.rough(self.mount))
         exact = self.dump(self.mount)
         rough = self.rough(self.plain)
+        live = self.live_diffs()
         reply = self.layerctl(how, self.volume)
         sequence = reply["version"]["sequence"]
         self.note("----", how, sequence)
         self.versions[sequence] = (exact, rough)
+        self.compare_live(live, sequence)
         if how == "finalize":
             self.attach()
         self.compare("the mount changed with %s %d" % (how, sequence), exact,
                      self.dump(self.mount))
+
+    def live_diffs(self):
+        """What the mount is said to differ in before it is sealed: from what
+        was sealed last, and in one of the other forms."""
+        forms = [["LIVE"], ["LIVE", "--no-renames"]]
+        if self.versions:
+            other = "%s@%d" % (self.volume,
+                               self.forms.choice(sorted(self.versions)))
+            forms += [[other, "LIVE"], ["LIVE", other]]
+        live = os.fsdecode(self.mount)
+        return [(form, self.layerctl(
+            "diff", *[live if x == "LIVE" else x for x in form]))
+                for form in (forms[0], self.forms.choice(forms[1:]))]
+
+    def compare_live(self, live, sequence):
+        """It is what the versions are said to differ in afterwards."""
+        new = "%s@%d" % (self.volume, sequence)
+        last = max([x for x in self.versions if x < sequence] or [0])
+        for form, got in live:
+            words = [new if x == "LIVE" else x for x in form]
+            if not any("@" in x for x in form):
+                if not last:
+                    self.compare_first(got)
+                    continue
+                words.insert(0, "%s@%d" % (self.volume, last))
+            want = self.layerctl("diff", *words)
+            self.compare("the live diff before %s" % " ".join(words),
+                         *("\n".join(map(json.dumps, x["differences"]))
+                           for x in (want, got)))
+
+    def compare_first(self, got):
+        """Before the first version there was nothing but a root."""
+        after = diff_model.parse(self.versions[1][0])
+        want = {x for x in diff_model.expected({}, after) if x[1]}
+        has = {x for x in diff_model.reported(got["differences"]) if x[1]}
+        self.compare("the live diff before the first version",
+                     "\n".join(map(repr, sorted(want))),
+                     "\n".join(map(repr, sorted(has))))
 
     def attach(self):
         self.layerctl("mount", self.volume, os.fsdecode(self.mount))
@@ -404,7 +445,10 @@ class Run:
         self.note("---- unmount and mount")
         self.close()
         exact = self.dump(self.mount)
+        live = self.layerctl("diff", os.fsdecode(self.mount))
         subprocess.run(["umount", self.mount], check=True)
+        self.compare("the session is not the mount", json.dumps(live),
+                     json.dumps(self.layerctl("diff", self.volume)))
         self.attach()
         self.compare("the mount changed with unmount and mount", exact,
                      self.dump(self.mount))

@@ -275,6 +275,12 @@ static void test_what_has_a_slash_is_a_path(void **state)
 	assert_false(target_is_path("a"));
 	assert_false(target_is_path(".hidden"));
 	assert_false(target_is_path("my-data@3"));
+	assert_true(target_is_place("./a:b/c"));
+	assert_true(target_is_place("a/b:c"));
+	assert_true(target_is_place(".."));
+	assert_false(target_is_place("my-data@3:etc/hosts"));
+	assert_false(target_is_place("my-data:/etc"));
+	assert_false(target_is_place("my-data"));
 }
 
 static void test_a_path_goes_with_its_device(void **state)
