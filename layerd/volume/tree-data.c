@@ -13,7 +13,7 @@
 
 static int open_tar(struct tree *t, uint32_t layer, struct err *err)
 {
-	struct tree_index *x = &t->indexes[layer];
+	struct tree_index *x = t->indexes[layer];
 
 	return x->cached.tar_fd >= 0
 		       ? 0
@@ -28,7 +28,7 @@ static int read_tar(struct tree *t, uint32_t layer, uint64_t offset, void *to,
 
 	if (r < 0)
 		return r;
-	r = pread_full(t->indexes[layer].cached.tar_fd, to, size, offset);
+	r = pread_full(t->indexes[layer]->cached.tar_fd, to, size, offset);
 	return r < 0 ? err_errno(err, r, "cannot read a layer in the cache")
 		     : 0;
 }
@@ -63,7 +63,7 @@ ssize_t tree_data_read(struct tree *t, const struct tree_node *node,
 		       const struct entry *e, uint64_t offset, void *to,
 		       size_t size, struct err *err)
 {
-	struct draft *draft = t->indexes[node->part.layer].draft;
+	struct draft *draft = t->indexes[node->part.layer]->draft;
 	uint64_t done = 0, end;
 
 	if (draft)
@@ -96,7 +96,7 @@ ssize_t tree_data_read(struct tree *t, const struct tree_node *node,
 static int get_chunks(struct tree *t, uint32_t layer,
 		      const struct layer_object **ret, struct err *err)
 {
-	struct tree_index *x = &t->indexes[layer];
+	struct tree_index *x = t->indexes[layer];
 	int r = 0;
 
 	if (!x->has_chunks)
@@ -222,7 +222,7 @@ static int compare_bytes(const struct file *a, const struct file *b, bool *ret,
 /* Goes to where the data of a live file is that was not copied up. */
 static int follow(struct file *f, struct err *err)
 {
-	struct draft *draft = f->tree->indexes[f->node.part.layer].draft;
+	struct draft *draft = f->tree->indexes[f->node.part.layer]->draft;
 	int r = 0;
 
 	if (draft)
@@ -233,7 +233,7 @@ static int follow(struct file *f, struct err *err)
 
 static bool is_live(const struct file *f)
 {
-	return f->tree->indexes[f->node.part.layer].draft;
+	return f->tree->indexes[f->node.part.layer]->draft;
 }
 
 int tree_data_equal(struct tree *t, const struct tree_node *node,

@@ -10,6 +10,7 @@
 #include "volume/tree.h"
 
 struct tree_index {
+	unsigned int users; /* trees */
 	struct erofs_reader *reader;
 	struct buf data; /* of an index that was not in the cache */
 	/* Read when data of the layer is asked for. */
@@ -28,6 +29,6 @@ struct tree {
 	struct host *host;
 	const struct progress *progress;
 	struct version_layer *layers;
-	struct tree_index *indexes;
+	struct tree_index **indexes;
 	size_t n;
 };

@@ -15,19 +15,35 @@
 #include <string.h>
 #include <sys/stat.h>
 
+static struct tree_index *index_new(void)
+{
+	struct tree_index *x = calloc(1, sizeof(*x));
+
+	if (!x)
+		return NULL;
+	x->users = 1;
+	x->cached = CACHE_LAYER_INIT;
+	return x;
+}
+
+static void index_drop(struct tree_index *x)
+{
+	if (!x || --x->users)
+		return;
+	erofs_reader_free(x->reader);
+	draft_free(x->draft);
+	buf_release(&x->data);
+	layer_object_release(&x->object);
+	cache_layer_release(&x->cached);
+	free(x);
+}
+
 struct tree *tree_free(struct tree *t)
 {
 	if (!t)
 		return NULL;
-	for (size_t i = 0; t->indexes && i < t->n; i++) {
-		struct tree_index *x = &t->indexes[i];
-
-		erofs_reader_free(x->reader);
-		x->draft = draft_free(x->draft);
-		buf_release(&x->data);
-		layer_object_release(&x->object);
-		cache_layer_release(&x->cached);
-	}
+	for (size_t i = 0; t->indexes && i < t->n; i++)
+		index_drop(t->indexes[i]);
 	free(t->indexes);
 	free(t->layers);
 	free(t);
@@ -62,9 +78,20 @@ static int open_index(struct tree_index *x, struct host *h,
 	return r;
 }
 
-int tree_open_layers(struct tree **ret, struct host *h,
-		     const struct version_layer *layers, size_t n,
-		     const struct progress *progress, struct err *err)
+static struct tree_index *find_index(const struct tree *like,
+				     const struct version_layer *layer)
+{
+	for (size_t i = 0; like && i < like->n; i++)
+		if (digest_equal(&like->layers[i].object, &layer->object) &&
+		    !like->indexes[i]->draft)
+			return like->indexes[i];
+	return NULL;
+}
+
+static int open_layers(struct tree **ret, struct host *h,
+		       const struct version_layer *layers, size_t n,
+		       const struct tree *like, const struct progress *progress,
+		       struct err *err)
 {
 	_cleanup_(tree_freep) struct tree *t = calloc(1, sizeof(*t));
 	int r = 0;
@@ -74,37 +101,61 @@ int tree_open_layers(struct tree **ret, struct host *h,
 	t->host = h;
 	t->progress = progress;
 	t->layers = calloc(n + 1, sizeof(*t->layers));
-	t->indexes = calloc(n + 1, sizeof(*t->indexes));
+	t->indexes = calloc(n + 1, sizeof(struct tree_index *));
 	if (!t->layers || !t->indexes)
 		return err_oom(err);
 	t->n = n;
-	for (size_t i = 0; i < n; i++) {
-		t->layers[i] = layers[i];
-		t->indexes[i].cached = CACHE_LAYER_INIT;
-	}
 	for (size_t i = 0; r == 0 && i < n; i++) {
+		t->layers[i] = layers[i];
+		t->indexes[i] = find_index(like, &layers[i]);
+		if (t->indexes[i]) {
+			t->indexes[i]->users++;
+			continue;
+		}
+		t->indexes[i] = index_new();
+		if (!t->indexes[i])
+			return err_oom(err);
 		r = progress_report(h, progress, "fetch", 0, 0, i);
 		if (r == 0)
-			r = open_index(&t->indexes[i], h, &t->layers[i], err);
+			r = open_index(t->indexes[i], h, &t->layers[i], err);
 	}
 	if (r == 0)
 		*ret = TAKE_PTR(t);
 	return r;
 }
 
+int tree_open_layers(struct tree **ret, struct host *h,
+		     const struct version_layer *layers, size_t n,
+		     const struct progress *progress, struct err *err)
+{
+	return open_layers(ret, h, layers, n, NULL, progress, err);
+}
+
 int tree_open(struct tree **ret, struct host *h, const struct version *v,
 	      const struct progress *progress, struct err *err)
 {
-	return tree_open_layers(ret, h, v->layers, v->n_layers, progress, err);
+	return open_layers(ret, h, v->layers, v->n_layers, NULL, progress, err);
 }
 
-/* The reader is taken over with draft. */
-static void add_draft(struct tree *t, struct draft *draft,
-		      struct erofs_reader *reader)
+int tree_open_like(struct tree **ret, struct host *h, const struct version *v,
+		   const struct tree *like, const struct progress *progress,
+		   struct err *err)
 {
-	t->indexes[t->n] = (struct tree_index){
-		.reader = reader, .cached = CACHE_LAYER_INIT, .draft = draft};
-	t->n++;
+	return open_layers(ret, h, v->layers, v->n_layers, like, progress, err);
+}
+
+/* Takes both over when it succeeds. */
+static int add_draft(struct tree *t, struct draft *draft,
+		     struct erofs_reader *reader)
+{
+	struct tree_index *x = index_new();
+
+	if (!x)
+		return -ENOMEM;
+	x->reader = reader;
+	x->draft = draft;
+	t->indexes[t->n++] = x;
+	return 0;
 }
 
 int tree_open_live(struct tree **ret, struct host *h, struct session *s,
@@ -112,21 +163,22 @@ int tree_open_live(struct tree **ret, struct host *h, struct session *s,
 {
 	_cleanup_(tree_freep) struct tree *t = NULL;
 	_cleanup_(draft_freep) struct draft *draft = NULL;
-	struct erofs_reader *reader = NULL;
+	_cleanup_(erofs_reader_freep) struct erofs_reader *reader = NULL;
 	int r = draft_open(&draft, h, s, progress, &reader, err);
 
-	if (r < 0)
-		return r;
 	/* Only now it is known what the session goes by: see unsealed_scan().
 	 */
-	r = tree_open_layers(&t, h, s->sealed_layers, s->n_sealed_layers,
-			     progress, err);
-	if (r < 0) {
-		erofs_reader_free(reader);
+	if (r == 0)
+		r = tree_open_layers(&t, h, s->sealed_layers,
+				     s->n_sealed_layers, progress, err);
+	if (r < 0)
 		return r;
+	if (reader) {
+		if (add_draft(t, draft, reader) < 0)
+			return err_oom(err);
+		draft = NULL;
+		reader = NULL;
 	}
-	if (reader)
-		add_draft(t, TAKE_PTR(draft), reader);
 	*ret = TAKE_PTR(t);
 	return 0;
 }
@@ -143,7 +195,7 @@ const struct version_layer *tree_layer(const struct tree *t, uint32_t layer)
 
 static struct erofs_reader *reader_of(struct tree *t, uint32_t layer)
 {
-	return t->indexes[layer].reader;
+	return t->indexes[layer]->reader;
 }
 
 /*

@@ -40,6 +40,13 @@ struct tree_node {
 int tree_open(struct tree **ret, struct host *h, const struct version *v,
 	      const struct progress *progress, struct err *err);
 
+/* The same of a version that has layers in common with like (may be NULL),
+ * which need not be opened again. Of the two trees only one thread may make
+ * use, and tree_entry() of one ends what it filled for the other. */
+int tree_open_like(struct tree **ret, struct host *h, const struct version *v,
+		   const struct tree *like, const struct progress *progress,
+		   struct err *err);
+
 /*
  * What a locked session shows now: the tree of the version that a seal would
  * make. Names and attributes are those of this moment, data is read from the
