@@ -16,6 +16,7 @@ const struct command *const commands[] = {
 	&command_tag,
 	&command_reset,
 	&command_diff,
+	&command_du,
 	&command_cat,
 	&command_ls,
 	&command_log,

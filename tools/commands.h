@@ -19,6 +19,7 @@ extern const struct command command_fork;
 extern const struct command command_tag;
 extern const struct command command_reset;
 extern const struct command command_diff;
+extern const struct command command_du;
 extern const struct command command_cat;
 extern const struct command command_ls;
 extern const struct command command_log;

@@ -56,7 +56,10 @@ bool call_has(struct call *c, const char *name);
 int call_get_string(struct call *c, const char *name, const char **ret);
 int call_get_bool(struct call *c, const char *name, bool *ret);
 int call_get_uint(struct call *c, const char *name, uint64_t *ret);
-/* The same for a member that must be there. */
+/* An array of strings, which borrow; the array is the caller's to free. */
+int call_get_strings(struct call *c, const char *name, const char ***ret,
+		     size_t *ret_n);
+/* The same as call_get_string() for a member that must be there. */
 int call_need_string(struct call *c, const char *name, const char **ret);
 
 /* The optional member "path", a path in a layer or version, without '/' at

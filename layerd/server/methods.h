@@ -22,6 +22,7 @@ int method_status(struct call *c);
 int method_version_entries(struct call *c);
 int method_version_file(struct call *c);
 int method_diff(struct call *c);
+int method_usage(struct call *c);
 int method_layer_entries(struct call *c);
 int method_layer_open(struct call *c);
 int method_layer_verify(struct call *c);

@@ -46,6 +46,7 @@ static const struct {
 	{"VersionEntries", method_version_entries},
 	{"VersionFile", method_version_file},
 	{"Diff", method_diff},
+	{"Usage", method_usage},
 	{"LayerEntries", method_layer_entries},
 	{"LayerOpen", method_layer_open},
 	{"LayerVerify", method_layer_verify},

@@ -111,6 +111,37 @@ static void test_wrong_types_are_told_by_name(void **state)
 	json_decref(c.parameters);
 }
 
+static void test_strings_are_an_array(void **state)
+{
+	static const char *const wrong[] = {
+		"{\"s\":\"a\"}",	   "{\"s\":{\"a\":\"b\"}}",
+		"{\"s\":[\"a\",1]}",	   "{\"s\":[\"a\",null]}",
+		"{\"s\":[\"a\\u0000b\"]}",
+	};
+	struct call c = call_with("{\"s\":[\"b\",\"a\",\"\"],\"null\":null}");
+	const char **strings;
+	size_t n;
+
+	(void)state;
+	assert_true(call_has(&c, "s"));
+	assert_false(call_has(&c, "null"));
+	assert_false(call_has(&c, "absent"));
+	assert_int_equal(call_get_strings(&c, "s", &strings, &n), 0);
+	assert_int_equal(n, 3);
+	assert_string_equal(strings[0], "b");
+	assert_string_equal(strings[2], "");
+	free(strings);
+	assert_int_equal(call_get_strings(&c, "null", &strings, &n), 0);
+	assert_int_equal(n, 0);
+	free(strings);
+	json_decref(c.parameters);
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		c = call_with(wrong[i]);
+		assert_told(&c, call_get_strings(&c, "s", &strings, &n), " s ");
+		json_decref(c.parameters);
+	}
+}
+
 static void test_labels_are_an_object_of_strings(void **state)
 {
 	static const char *const wrong[] = {
@@ -241,6 +272,7 @@ int main(void)
 		cmocka_unit_test(test_parameters_are_given_as_they_are),
 		cmocka_unit_test(test_absent_and_null_leave_the_default),
 		cmocka_unit_test(test_wrong_types_are_told_by_name),
+		cmocka_unit_test(test_strings_are_an_array),
 		cmocka_unit_test(test_labels_are_an_object_of_strings),
 		cmocka_unit_test(
 			test_targets_are_volumes_or_paths_with_a_device),
