@@ -14,7 +14,9 @@
  */
 #include "format/tar-header.h"
 
+#include "format/pax-record.h"
 #include "format/pax-xattr.h"
+#include "format/tar-block.h"
 #include "format/tar-writer.h"
 #include "util/cleanup.h"
 #include "util/fd.h"
@@ -24,28 +26,6 @@
 
 #define SPECIAL_BLOCKS_MAX 16
 #define SPECIAL_SIZE_MAX (1u << 20) /* libarchive's own bound */
-
-/* Offsets in a header block. */
-enum {
-	AT_NAME = 0,
-	AT_MODE = 100,
-	AT_SIZE = 124,
-	AT_TYPE = 156,
-	AT_TARGET = 157,
-	AT_MAGIC = 257,
-	AT_PREFIX = 345,
-	NAME_SIZE = 100,
-	MODE_SIZE = 8,
-	SIZE_SIZE = 12,
-	PREFIX_SIZE = 155,
-};
-
-/* One record, its keyword terminated in place. */
-struct record {
-	char *keyword;
-	char *value;
-	size_t size;
-};
 
 void tar_header_release(struct tar_header *h)
 {
@@ -75,48 +55,6 @@ static int malformed(uint64_t start, const char *what, struct err *err)
 		       (unsigned long long)start, what);
 }
 
-/* Octal, or base 256 where the first bit is set (GNU). */
-static int parse_number(const uint8_t *field, size_t n, uint64_t *ret)
-{
-	uint64_t v = 0;
-	size_t i = 0;
-
-	if (field[0] & 0x80) {
-		v = field[0] & 0x7f;
-		for (i = 1; i < n; i++) {
-			if (v > UINT64_MAX >> 8)
-				return -EBADMSG;
-			v = v << 8 | field[i];
-		}
-	} else {
-		while (i < n && field[i] == ' ')
-			i++;
-		for (; i < n && field[i] >= '0' && field[i] <= '7'; i++)
-			v = v << 3 | (uint64_t)(field[i] - '0');
-	}
-	if (v > INT64_MAX)
-		return -EBADMSG;
-	*ret = v;
-	return 0;
-}
-
-static int parse_decimal(const char *s, size_t n, uint64_t max, uint64_t *ret)
-{
-	uint64_t v = 0;
-
-	if (n == 0)
-		return -EBADMSG;
-	for (size_t i = 0; i < n; i++) {
-		uint64_t digit = (uint64_t)(s[i] - '0');
-
-		if (s[i] < '0' || s[i] > '9' || v > (max - digit) / 10)
-			return -EBADMSG;
-		v = v * 10 + digit;
-	}
-	*ret = v;
-	return 0;
-}
-
 /* "-1.5" is a second and a half before 1970; digits after the ninth are below
  * what any file system keeps. */
 static int parse_mtime(const char *s, size_t n, struct tar_header *h)
@@ -131,8 +69,7 @@ static int parse_mtime(const char *s, size_t n, struct tar_header *h)
 	n -= negative;
 	dot = memchr(s, '.', n);
 	whole = dot ? (size_t)(dot - s) : n;
-	if (parse_decimal(s, whole, (uint64_t)INT64_MAX + negative, &seconds) <
-	    0)
+	if (pax_decimal(s, whole, (uint64_t)INT64_MAX + negative, &seconds) < 0)
 		return -EBADMSG;
 	if (dot) {
 		digits = MIN(n - whole - 1, (size_t)9);
@@ -140,7 +77,7 @@ static int parse_mtime(const char *s, size_t n, struct tar_header *h)
 			if (s[i] < '0' || s[i] > '9')
 				return -EBADMSG;
 		if (digits &&
-		    parse_decimal(dot + 1, digits, INT64_MAX, &fraction) < 0)
+		    pax_decimal(dot + 1, digits, INT64_MAX, &fraction) < 0)
 			return -EBADMSG;
 		for (; digits < 9; digits++)
 			fraction *= 10;
@@ -166,43 +103,15 @@ static int set_name(struct buf *name, const void *bytes, size_t size)
 	return buf_add(name, bytes, size);
 }
 
-/* Cuts the next record off *p. */
-static int next_record(char **p, char *end, struct record *ret)
-{
-	char *space = memchr(*p, ' ', (size_t)MIN(end - *p, (ptrdiff_t)8));
-	char *equals, *last;
-	uint64_t length;
-
-	if (!space ||
-	    parse_decimal(*p, (size_t)(space - *p), INT64_MAX, &length) < 0 ||
-	    length > (uint64_t)(end - *p) ||
-	    length < (uint64_t)(space - *p) + 4)
-		return -EBADMSG;
-	last = *p + length - 1;
-	if (*last != '\n')
-		return -EBADMSG;
-	ret->keyword = space + 1;
-	equals = memchr(ret->keyword, '=', (size_t)(last - ret->keyword));
-	if (!equals || equals == ret->keyword ||
-	    memchr(ret->keyword, 0, (size_t)(equals - ret->keyword)))
-		return -EBADMSG;
-	*equals = 0;
-	*last = 0;
-	ret->value = equals + 1;
-	ret->size = (size_t)(last - ret->value);
-	*p = last + 1;
-	return 0;
-}
-
 /* Records of names are applied after all others: GNU.sparse.name wins over
  * path wherever it stands. */
 struct names {
-	struct record path;
-	struct record sparse;
-	struct record target;
+	struct pax_record path;
+	struct pax_record sparse;
+	struct pax_record target;
 };
 
-static int apply_record(struct tar_header *h, struct record *r,
+static int apply_record(struct tar_header *h, struct pax_record *r,
 			struct names *names)
 {
 	if (strcmp(r->keyword, "path") == 0)
@@ -214,7 +123,7 @@ static int apply_record(struct tar_header *h, struct record *r,
 	else if (strcmp(r->keyword, "GNU.sparse.major") == 0)
 		h->map_inside = strcmp(r->value, "1") == 0;
 	else if (strcmp(r->keyword, "size") == 0 && r->size)
-		return parse_decimal(r->value, r->size, INT64_MAX, &h->stored);
+		return pax_decimal(r->value, r->size, INT64_MAX, &h->stored);
 	else if (strcmp(r->keyword, "mtime") == 0 && r->size)
 		return parse_mtime(r->value, r->size, h);
 	else
@@ -227,14 +136,14 @@ static int apply_records(struct tar_header *h)
 {
 	char *p = (char *)h->records.data, *end;
 	struct names names = {0};
-	struct record record;
+	struct pax_record record;
 	int r = 0;
 
 	if (!h->records.size)
 		return 0;
 	end = p + h->records.size;
 	while (r == 0 && p < end) {
-		r = next_record(&p, end, &record);
+		r = pax_record_next(&p, end, &record);
 		if (r == 0)
 			r = apply_record(h, &record, &names);
 	}
@@ -275,26 +184,27 @@ static int read_special(struct tar_header *h, int fd, uint64_t offset,
 /* The names of the last block, unless GNU's long ones came before it. */
 static int header_names(struct tar_header *h, const uint8_t *block)
 {
-	const char *name = (const char *)block + AT_NAME;
-	const char *prefix = (const char *)block + AT_PREFIX;
-	const char *target = (const char *)block + AT_TARGET;
-	bool posix = memcmp(block + AT_MAGIC, "ustar", 5) == 0 &&
-		     memcmp(block + AT_MAGIC, "ustar  \0", 8) != 0;
+	const char *name = (const char *)block + TAR_AT_NAME;
+	const char *prefix = (const char *)block + TAR_AT_PREFIX;
+	const char *target = (const char *)block + TAR_AT_TARGET;
+	bool posix = memcmp(block + TAR_AT_MAGIC, "ustar", 5) == 0 &&
+		     memcmp(block + TAR_AT_MAGIC, "ustar  \0", 8) != 0;
 	int r = 0;
 
 	if (!h->path.size) {
 		if (posix && *prefix) {
-			size_t n = strnlen(prefix, PREFIX_SIZE);
+			size_t n = strnlen(prefix, TAR_PREFIX_SIZE);
 
 			r = buf_add(&h->path, prefix, n);
 			if (r == 0 && prefix[n - 1] != '/')
 				r = buf_add_str(&h->path, "/");
 		}
 		if (r == 0)
-			r = buf_add(&h->path, name, strnlen(name, NAME_SIZE));
+			r = buf_add(&h->path, name,
+				    strnlen(name, TAR_NAME_SIZE));
 	}
 	if (r == 0 && !h->target.size)
-		r = buf_add(&h->target, target, strnlen(target, NAME_SIZE));
+		r = buf_add(&h->target, target, strnlen(target, TAR_NAME_SIZE));
 	return r;
 }
 
@@ -314,13 +224,13 @@ static int read_blocks(struct tar_header *h, int fd, uint64_t start,
 		if (r < 0)
 			return r == -ENODATA ? -EBADMSG : r;
 		h->end += TAR_BLOCK;
-		h->type = (char)block[AT_TYPE];
-		if (parse_number(block + AT_SIZE, SIZE_SIZE, &size) < 0 ||
-		    parse_number(block + AT_MODE, MODE_SIZE, &mode) < 0)
+		h->type = (char)block[TAR_AT_TYPE];
+		if (tar_number(block + TAR_AT_SIZE, TAR_SIZE_SIZE, &size) < 0 ||
+		    tar_number(block + TAR_AT_MODE, TAR_MODE_SIZE, &mode) < 0)
 			return -EBADMSG;
 		if (h->type == 'V')
 			continue;
-		if (!h->type || !strchr("xXgLKA", h->type)) {
+		if (!tar_is_special(h->type)) {
 			h->stored = size;
 			h->mode = (uint32_t)mode & 07777;
 			return header_names(h, block);
