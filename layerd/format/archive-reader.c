@@ -31,6 +31,11 @@
 
 #define READ_SIZE (16u << 10)
 
+/* libarchive keeps each run of a map of holes, of which an archive can claim
+ * any number, in some 100 bytes. So much it may read for the headers of one
+ * entry: far more than ENTRY_CHUNKS_MAX runs, names and attributes take. */
+#define HEADERS_MAX (6u << 20)
+
 struct reader {
 	int fd;
 	uint64_t size;
@@ -41,7 +46,9 @@ struct reader {
 
 	struct archive *archive;
 	uint64_t position; /* of libarchive's next read */
+	uint64_t headers;  /* bytes read since the entry before */
 	int read_error;
+	bool endless;
 	uint8_t block[READ_SIZE];
 
 	struct tar_header header;
@@ -74,6 +81,12 @@ static la_ssize_t on_read(struct archive *a, void *ctx, const void **ret)
 		return ARCHIVE_FATAL;
 	}
 	r->position += n;
+	r->headers += n;
+	if (r->headers > HEADERS_MAX) {
+		r->endless = true;
+		archive_set_error(a, EFBIG, "headers without an end");
+		return ARCHIVE_FATAL;
+	}
 	*ret = r->block;
 	return (la_ssize_t)n;
 }
@@ -458,6 +471,12 @@ static int read_failed(struct reader *r)
 		return err_errno(r->err, r->read_error,
 				 "cannot read the tarball at byte %llu",
 				 (unsigned long long)r->position);
+	if (r->endless)
+		return err_set(r->err, EBADMSG,
+			       "an entry of the tarball before byte %llu has "
+			       "more than %u MiB of headers; it cannot be used",
+			       (unsigned long long)r->position,
+			       HEADERS_MAX >> 20);
 	if (archive_errno(r->archive) == ENOMEM)
 		return err_oom(r->err);
 	return err_set(r->err, EBADMSG,
@@ -486,8 +505,10 @@ static int read_all(struct reader *r)
 {
 	for (;;) {
 		struct archive_entry *ae;
-		int f = archive_read_next_header(r->archive, &ae);
+		int f;
 
+		r->headers = 0;
+		f = archive_read_next_header(r->archive, &ae);
 		if (f == ARCHIVE_EOF)
 			return 0;
 		/* Warnings are about conversions whose results are not used,

@@ -175,6 +175,26 @@ static void test_what_is_no_tarball_is_refused(void **state)
 	assert_refused(&b, ARCHIVE_FOREIGN, "damaged");
 }
 
+/* Each run of such a map takes a hundred bytes of memory. */
+static void test_a_map_of_holes_without_end_is_refused(void **state)
+{
+	const uint32_t runs = 4u << 20;
+	_cleanup_buf_ struct buf tar = BUF_INIT;
+	struct raw raw = {.name = "f",
+			  .type = '0',
+			  .pax = {"GNU.sparse.major=1", "GNU.sparse.minor=0",
+				  "GNU.sparse.realsize=8192"},
+			  .size = 4 * runs + TAR_BLOCK};
+
+	add_raw(&tar, &raw);
+	assert_int_equal(buf_printf(&tar, "%u\n", runs), 0);
+	for (uint32_t i = 0; i < runs; i++)
+		assert_int_equal(buf_add_str(&tar, "0\n0\n"), 0);
+	assert_int_equal(buf_pad(&tar, TAR_BLOCK), 0);
+	assert_int_equal(tar_add_end(&tar), 0);
+	assert_refused(&tar, ARCHIVE_FOREIGN, "more than 6 MiB of headers");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -183,6 +203,7 @@ int main(void)
 		cmocka_unit_test(test_broken_records_are_refused),
 		cmocka_unit_test(test_data_beyond_the_end_is_refused),
 		cmocka_unit_test(test_maps_of_holes_that_lie_are_refused),
+		cmocka_unit_test(test_a_map_of_holes_without_end_is_refused),
 		cmocka_unit_test(test_damaged_headers_are_refused),
 		cmocka_unit_test(test_what_is_no_tarball_is_refused),
 	};
