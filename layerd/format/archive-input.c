@@ -9,6 +9,7 @@
  */
 #include "format/archive-input.h"
 
+#include "format/cpio-header.h"
 #include "format/tar-block.h"
 #include "format/tar-writer.h"
 #include "format/xz-decoder.h"
@@ -284,9 +285,7 @@ static bool has_magic(const struct ahead *a, const char *magic, size_t size)
 
 static bool is_cpio(const struct ahead *a)
 {
-	return has_magic(a, "070701", 6) || has_magic(a, "070702", 6) ||
-	       has_magic(a, "070707", 6) || has_magic(a, "\xc7\x71", 2) ||
-	       has_magic(a, "\x71\xc7", 2);
+	return a->size >= CPIO_MAGIC_SIZE && cpio_layout_find(a->data);
 }
 
 /* What an archive's own first bytes are; false for none that is known. */

@@ -17,6 +17,7 @@
  */
 #include "format/archive-reader.h"
 
+#include "format/entry-path.h"
 #include "format/tar-header.h"
 #include "format/tar-writer.h"
 #include "util/cleanup.h"
@@ -117,22 +118,6 @@ static bool has_prefix(const char *s, size_t n, const char *prefix)
 	return n >= length && memcmp(s, prefix, length) == 0;
 }
 
-static int add_component(struct buf *b, const char *name, size_t n)
-{
-	int r = 0;
-
-	if (n > ENTRY_NAME_MAX || b->size + n + 1 > ENTRY_PATH_MAX)
-		return -EBADMSG;
-	if (b->size)
-		r = buf_add_str(b, "/");
-	return r < 0 ? r : buf_add(b, name, n);
-}
-
-static bool is_dots(const char *name, size_t n)
-{
-	return (n == 1 || n == 2) && memcmp(name, "..", n) == 0;
-}
-
 /* Takes the escape off a user's own name, in what we made. */
 static int unescape(const char **name, size_t *n)
 {
@@ -170,7 +155,7 @@ static int classify(enum archive_origin origin, const char **name, size_t *n,
 	*name += prefix;
 	*n -= prefix;
 	*ret = PATH_WHITEOUT;
-	return *n && !is_dots(*name, *n) ? 0 : -EBADMSG;
+	return *n && !entry_path_is_dots(*name, *n) ? 0 : -EBADMSG;
 }
 
 /* Makes a stored path an entry's. ret_kind NULL: it must be a plain one. */
@@ -191,7 +176,7 @@ static int make_path(enum archive_origin origin, const char *stored,
 		n = (size_t)(end - p);
 		if (n == 0 || (n == 1 && *p == '.'))
 			continue;
-		if (is_dots(p, n))
+		if (entry_path_is_dots(p, n))
 			return -EBADMSG;
 		if (end[strspn(end, "/")] == 0 && ret_kind)
 			r = classify(origin, &p, &n, &kind);
@@ -203,7 +188,7 @@ static int make_path(enum archive_origin origin, const char *stored,
 		if (r == 0 && ret_kind && kind == PATH_RESERVED)
 			break;
 		if (r == 0 && kind != PATH_OPAQUE)
-			r = add_component(b, p, n);
+			r = entry_path_add(b, p, n);
 		if (r < 0)
 			return r;
 	}
