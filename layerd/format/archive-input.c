@@ -146,7 +146,7 @@ static int open_filter(struct archive_input *in)
 	if (r != ARCHIVE_OK)
 		return archive_failed(in);
 	if (archive_filter_count(a) > 2)
-		return err_set(in->err, EBADMSG,
+		return err_set(in->err, EINVAL,
 			       "%s is compressed more than once; unpack it "
 			       "with %s first",
 			       in->source.name, in->compression->name);
@@ -304,7 +304,7 @@ static int open_decoder(struct archive_input *in)
 			      compressions[i].size))
 			c = &compressions[i];
 	if (!c)
-		return err_set(in->err, EBADMSG,
+		return err_set(in->err, EINVAL,
 			       "%s is no archive that layerd can read; " KNOWN,
 			       in->source.name);
 	in->compression = c;
@@ -320,7 +320,7 @@ static int recognise(struct archive_input *in)
 	if (r < 0)
 		return r;
 	if (!in->head.size)
-		return err_set(in->err, EBADMSG, "%s is empty, and no archive",
+		return err_set(in->err, EINVAL, "%s is empty, and no archive",
 			       in->source.name);
 	if (is_archive(&in->head, &in->kind))
 		return 0;
@@ -328,7 +328,7 @@ static int recognise(struct archive_input *in)
 	if (r == 0)
 		r = look(in, &in->first, read_decoded);
 	if (r == 0 && !is_archive(&in->first, &in->kind))
-		r = err_set(in->err, EBADMSG,
+		r = err_set(in->err, EINVAL,
 			    "%s is compressed with %s, but what is in it is no "
 			    "archive that layerd can read; " KNOWN,
 			    in->source.name, in->compression->name);

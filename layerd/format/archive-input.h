@@ -29,9 +29,9 @@ struct archive_source {
 struct archive_input;
 
 /*
- * Reads the beginning and tells what it is. -EBADMSG with a sentence for what
- * is empty or no archive that is known; what was read is lost then. One
- * compression is taken off, not several.
+ * Reads the beginning and tells what it is. -EINVAL with a sentence for what is
+ * empty or no archive that is known, -EBADMSG for what is damaged; what was
+ * read is lost then. One compression is taken off, not several.
  */
 int archive_input_open(struct archive_input **ret,
 		       const struct archive_source *source, struct err *err);
