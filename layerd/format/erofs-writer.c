@@ -53,6 +53,17 @@ void erofs_writer_freep(struct erofs_writer **w)
 	*w = erofs_writer_free(*w);
 }
 
+uint64_t erofs_writer_memory(const struct erofs_writer *w)
+{
+	const struct erofs_tree *t = &w->tree;
+
+	return t->names_alloc * sizeof(*t->names) +
+	       t->nodes_alloc * sizeof(*t->nodes) +
+	       t->steps_alloc * sizeof(*t->steps) + t->text.alloc +
+	       t->extents.alloc + t->xattrs.alloc +
+	       (t->table.capacity + t->xattr_table.capacity) * sizeof(uint64_t);
+}
+
 uint64_t erofs_writer_count(const struct erofs_writer *w)
 {
 	return w->tree.live;
@@ -166,11 +177,29 @@ static int check_extents(const struct entry *e, uint64_t *ret_data,
 	return 0;
 }
 
+/* Of a file that is not empty. */
+static uint64_t table_rows(const struct entry *e)
+{
+	unsigned bits =
+		erofs_chunk_bits(e->size, e->sparse, e->extents, e->n_extents);
+
+	return ((e->size - 1) >> EROFS_BLOCK_BITS >> bits) + 1;
+}
+
+bool erofs_writer_takes_holes(const struct entry *e)
+{
+	uint64_t data;
+
+	if (!S_ISREG(e->mode) || e->flags || !e->sparse || e->size == 0)
+		return true;
+	return check_extents(e, &data, NULL) == 0 &&
+	       table_rows(e) <= ENTRY_CHUNKS_MAX;
+}
+
 static int check_file(struct erofs_writer *w, const struct entry *e,
 		      struct erofs_node *node, struct err *err)
 {
 	uint64_t data = e->size, rows, end;
-	unsigned bits;
 	int r;
 
 	if (e->size > INT64_MAX)
@@ -182,8 +211,7 @@ static int check_file(struct erofs_writer *w, const struct entry *e,
 		if (r < 0)
 			return r;
 	}
-	bits = erofs_chunk_bits(e->size, e->sparse, e->extents, e->n_extents);
-	rows = ((e->size - 1) >> EROFS_BLOCK_BITS >> bits) + 1;
+	rows = table_rows(e);
 	if (rows > ENTRY_CHUNKS_MAX)
 		return err_set(err, EINVAL,
 			       "\"%.512s\" cannot be indexed: its holes need "

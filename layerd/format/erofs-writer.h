@@ -47,6 +47,16 @@ void erofs_writer_freep(struct erofs_writer **w);
 int erofs_writer_add(struct erofs_writer *w, const struct entry *e,
 		     struct err *err);
 
+/*
+ * Whether the holes of e, if it has any, can be told by an index that points
+ * into the tarball: its data runs are multiples of 512 bytes and their table
+ * is not too long. What this refuses erofs_writer_add() refuses, too.
+ */
+bool erofs_writer_takes_holes(const struct entry *e);
+
+/* Bytes of memory that the writer has taken. */
+uint64_t erofs_writer_memory(const struct erofs_writer *w);
+
 /* Names that the image would have now, hard links, whiteouts and implied
  * directories included, the root not counted. */
 uint64_t erofs_writer_count(const struct erofs_writer *w);

@@ -11,9 +11,11 @@
 #include "store/layout.h"
 #include "util/cleanup.h"
 #include "util/fault.h"
+#include "util/quote.h"
 
 #include <errno.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 int layer_build_init(struct layer_build *b, struct host *h, struct err *err)
@@ -82,7 +84,20 @@ int layer_build_end_data(struct layer_build *b, const struct entry *e,
 int layer_build_index(struct layer_build *b, const struct entry *e,
 		      struct err *err)
 {
-	return erofs_writer_add(b->writer, e, err);
+	int r = erofs_writer_add(b->writer, e, err);
+	char quoted[QUOTE_SIZE];
+
+	if (r < 0)
+		return r;
+	b->files += !S_ISDIR(e->mode);
+	if (b->memory_max && erofs_writer_memory(b->writer) > b->memory_max)
+		return err_set(err, EINVAL,
+			       "the layer has more names and attributes than "
+			       "it may, up to %s: its index takes more than "
+			       "%llu MiB of memory",
+			       quote_text(e->path, quoted),
+			       (unsigned long long)b->memory_max >> 20);
+	return 0;
 }
 
 int layer_build_add(struct layer_build *b, struct entry *e, struct err *err)
@@ -101,7 +116,7 @@ static int encode_object(struct layer_build *b,
 		.tar = result->tar,
 		.tar_size = result->tar_size,
 		.entries = erofs_writer_count(b->writer),
-		.origin = ARCHIVE_SEALED,
+		.origin = b->origin,
 		.chunks = result->chunks,
 		.n_chunks = result->n_chunks,
 	};
@@ -173,18 +188,31 @@ static int finish(struct layer_build *b, const struct pipeline_result *result,
 	return r == 0 ? fault_point("publish.layer") : r;
 }
 
+int layer_build_read(struct layer_build *b, archive_entry_fn fn, void *ctx,
+		     struct err *err)
+{
+	int r = pipeline_flush(b->pipeline, err);
+
+	return r < 0 ? r
+		     : archive_read_entries(b->stage->tar_fd,
+					    pipeline_offset(b->pipeline),
+					    b->origin, fn, ctx, err);
+}
+
+int layer_build_end(struct layer_build *b, struct err *err)
+{
+	b->header.size = 0;
+	if (tar_add_end(&b->header) < 0)
+		return err_oom(err);
+	return pipeline_write(b->pipeline, b->header.data, b->header.size, err);
+}
+
 int layer_build_finish(struct layer_build *b, struct version_layer *ret,
 		       uint64_t *ret_stored, struct err *err)
 {
 	struct pipeline_result result = {0};
-	int r;
+	int r = pipeline_finish(b->pipeline, &result, err);
 
-	b->header.size = 0;
-	if (tar_add_end(&b->header) < 0)
-		return err_oom(err);
-	r = pipeline_write(b->pipeline, b->header.data, b->header.size, err);
-	if (r == 0)
-		r = pipeline_finish(b->pipeline, &result, err);
 	if (r < 0)
 		return r;
 	b->pipeline = pipeline_free(b->pipeline);

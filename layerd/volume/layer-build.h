@@ -19,8 +19,11 @@ struct layer_build {
 	struct cache_stage *stage;
 	struct pipeline *pipeline; /* NULL: a draft */
 	struct erofs_writer *writer;
-	struct buf header;  /* scratch */
-	uint64_t draft_end; /* of the tarball that is not written */
+	enum archive_origin origin; /* of the tarball; ours by default */
+	uint64_t memory_max;	    /* for the index; 0: no bound */
+	uint64_t files;		    /* in the index, without directories */
+	uint64_t draft_end;	    /* of the tarball that is not written */
+	struct buf header;	    /* scratch */
 };
 
 #define _cleanup_layer_build_ __attribute__((cleanup(layer_build_release)))
@@ -33,7 +36,8 @@ void layer_build_release(struct layer_build *b);
  * Writes e's header to the tarball and sets e->payload to where its data will
  * be. The caller then writes entry_data_size(e) bytes and calls
  * layer_build_end_data(), or nothing for an entry without data, and finally
- * layer_build_index().
+ * layer_build_index(). That is -EINVAL where the index would take more than
+ * memory_max.
  */
 int layer_build_header(struct layer_build *b, struct entry *e, struct err *err);
 int layer_build_end_data(struct layer_build *b, const struct entry *e,
@@ -43,6 +47,17 @@ int layer_build_index(struct layer_build *b, const struct entry *e,
 
 /* All three for an entry without data. */
 int layer_build_add(struct layer_build *b, struct entry *e, struct err *err);
+
+/*
+ * For a tarball that is taken over as it is: the caller wrote all of it to the
+ * pipeline. Reads its entries from the cache and calls fn for each, which adds
+ * them to the index, or not.
+ */
+int layer_build_read(struct layer_build *b, archive_entry_fn fn, void *ctx,
+		     struct err *err);
+
+/* Ends a tarball of our own making. */
+int layer_build_end(struct layer_build *b, struct err *err);
 
 /*
  * Completes the layer: packs, places and layer object are durable in the store,

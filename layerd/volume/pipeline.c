@@ -268,6 +268,13 @@ static int drain(struct pipeline *p, struct err *err)
 	return r;
 }
 
+int pipeline_flush(struct pipeline *p, struct err *err)
+{
+	int r = pipeline_cut(p, err);
+
+	return r < 0 ? r : drain(p, err);
+}
+
 int pipeline_rewind(struct pipeline *p, struct err *err)
 {
 	size_t pending = p->mark.pending.size;
@@ -328,10 +335,8 @@ int pipeline_finish(struct pipeline *p, struct pipeline_result *ret,
 		    struct err *err)
 {
 	struct pipeline_result result = {0};
-	int r = pipeline_cut(p, err);
+	int r = pipeline_flush(p, err);
 
-	if (r == 0)
-		r = drain(p, err);
 	if (r < 0)
 		return r;
 	stop_threads(p);

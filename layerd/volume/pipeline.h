@@ -52,6 +52,9 @@ int pipeline_advance(struct pipeline *p, size_t size, struct err *err);
 /* A chunk boundary at this point. */
 int pipeline_cut(struct pipeline *p, struct err *err);
 
+/* A boundary, and waits until all up to it is in the tarball's file. */
+int pipeline_flush(struct pipeline *p, struct err *err);
+
 /* Bytes in the stream so far. */
 uint64_t pipeline_offset(const struct pipeline *p);
 

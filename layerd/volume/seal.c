@@ -110,6 +110,8 @@ static int build_layer(struct seal *s, struct captured_writer *after)
 	if (r == 0)
 		r = fault_point("seal.emitted");
 	if (r == 0)
+		r = layer_build_end(&build, s->err);
+	if (r == 0)
 		r = layer_build_finish(&build, &s->layer, &s->stored, s->err);
 	if (r == 0)
 		s->has_layer = true;
@@ -222,6 +224,14 @@ static int check_options(const struct seal_options *o, struct err *err)
 		r = version_add_label(v, o->labels[i].key, o->labels[i].value,
 				      err);
 	return r;
+}
+
+int seal_check_new(struct host *h, const char *name,
+		   const struct seal_options *options, struct err *err)
+{
+	int r = check_options(options, err);
+
+	return r < 0 ? r : volume_check_new(h, name, err);
 }
 
 /* The session goes on from what was just sealed. */
@@ -366,12 +376,29 @@ int seal_directory(struct host *h, const char *name, int dir_fd,
 		return err_errno(err, errno,
 				 "cannot open the directory to "
 				 "import");
-	r = check_options(options, err);
-	if (r == 0)
-		r = volume_check_new(h, name, err);
+	r = seal_check_new(h, name, options, err);
 	if (r == 0)
 		r = seal_tree(&s);
 	if (r == 0)
 		r = publish(&s, &record, NULL, 0, ret);
 	return finish(&s, r);
+}
+
+int seal_layer(struct host *h, const char *name,
+	       const struct version_layer *layer, uint64_t stored,
+	       uint64_t files, const struct seal_options *options,
+	       struct seal_result *ret, struct err *err)
+{
+	struct volume record = {.name = (char *)name};
+	struct seal s = {.host = h,
+			 .options = options,
+			 .from = UNSEALED_INIT(h, NULL, options->progress, err),
+			 .capture_fd = -1,
+			 .has_layer = true,
+			 .layer = *layer,
+			 .stored = stored,
+			 .err = err};
+
+	s.from.changes.changed = files;
+	return finish(&s, publish(&s, &record, NULL, 0, ret));
 }

@@ -33,6 +33,18 @@ int seal_session(struct host *h, struct session *s,
 		 const struct seal_options *options, struct seal_result *ret,
 		 struct err *err);
 
+/* Whether a volume could be made with these options, which nothing was done for
+ * yet: -EEXIST, -EINVAL. */
+int seal_check_new(struct host *h, const char *name,
+		   const struct seal_options *options, struct err *err);
+
+/* Makes the volume name, with a layer that is in the store and the cache as its
+ * first version. files: what is told as changed. -EEXIST. */
+int seal_layer(struct host *h, const char *name,
+	       const struct version_layer *layer, uint64_t stored,
+	       uint64_t files, const struct seal_options *options,
+	       struct seal_result *ret, struct err *err);
+
 /* Makes the volume name, with the directory dir_fd as its first version.
  * -EEXIST. */
 int seal_directory(struct host *h, const char *name, int dir_fd,

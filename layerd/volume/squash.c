@@ -362,6 +362,8 @@ int squash_tail(struct host *h, struct version_layer *layers, size_t *n,
 	if (r == 0)
 		r = emit_all(&s);
 	if (r == 0)
+		r = layer_build_end(&s.build, err);
+	if (r == 0)
 		r = layer_build_finish(&s.build, &joined, &stored, err);
 	if (r == 0)
 		r = fault_point("squash.joined");

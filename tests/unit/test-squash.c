@@ -324,6 +324,7 @@ static void make_layer(struct test *t, bool big)
 
 		emit(t, layer, item);
 	}
+	assert_ok(f, layer_build_end(&t->build, &f->err));
 	assert_ok(f, layer_build_finish(&t->build, &t->layers[t->n], &stored,
 					&f->err));
 	layer_build_release(&t->build);
