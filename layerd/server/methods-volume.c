@@ -6,10 +6,11 @@
 #include "server/encode.h"
 #include "server/janitor.h"
 #include "util/cleanup.h"
-#include "volume/seal.h"
+#include "volume/import.h"
 #include "volume/session.h"
 
 #include <errno.h>
+#include <sys/stat.h>
 
 static int reply_version(struct call *c, const char *volume,
 			 const struct digest *digest)
@@ -27,32 +28,86 @@ static int reply_version(struct call *c, const char *volume,
 	return c->reply ? 0 : err_oom(&c->err);
 }
 
-static int import_directory(struct call *c, const char *name)
+/* The volume, with its first version. */
+static int reply_new(struct call *c, const char *name,
+		     struct seal_result *result)
+{
+	struct digest digest = result->version->digest;
+
+	if (result->version->n_layers)
+		janitor_sync_layer(c->janitor, &result->version->layers[0].tar);
+	seal_result_release(result);
+	return reply_version(c, name, &digest);
+}
+
+static int import_directory(struct call *c, const char *name,
+			    const struct seal_options *options)
+{
+	struct seal_result result = {0};
+	int r = seal_directory(c->host, name, c->fd, options, &result, &c->err);
+
+	return r < 0 ? r : reply_new(c, name, &result);
+}
+
+/* A caller who has gone makes no volume, whether it wanted to hear of progress
+ * or not. */
+static int report_import(const char *stage, uint64_t done, uint64_t total,
+			 uint64_t files, void *ctx)
+{
+	struct call *c = ctx;
+	int r = call_check_caller(c);
+
+	return r < 0 ? r
+		     : c->progress.report(stage, done, total, files,
+					  c->progress.ctx);
+}
+
+static int import_file(struct call *c, const char *name, const char *from,
+		       const struct seal_options *options)
+{
+	struct progress progress = {.report = report_import, .ctx = c};
+	struct seal_options watched = *options;
+	struct import_source source = {.fd = c->fd, .name = from};
+	struct import_result result = {0};
+	json_t *archive;
+	int r;
+
+	watched.progress = &progress;
+	r = import_archive(c->host, name, &source, &watched, &result, &c->err);
+	if (r < 0)
+		return r;
+	archive = json_pack("{s:s, s:s?, s:b}", "format", result.format,
+			    "compression", result.compression, "converted",
+			    (int)result.converted);
+	r = reply_new(c, name, &result.sealed);
+	if (r == 0 && json_object_set_new(c->reply, "archive", archive) < 0)
+		r = err_oom(&c->err);
+	else if (r < 0)
+		json_decref(archive);
+	return r;
+}
+
+static int import(struct call *c, const char *name, const char *from)
 {
 	_cleanup_free_ struct label *labels = NULL;
 	struct seal_options options = {.progress = &c->progress};
-	struct seal_result result = {0};
-	struct digest digest;
+	struct stat st;
 	int r;
 
 	if (c->fd < 0)
 		return err_set(&c->err, EINVAL,
-			       "a directory to take over was named but its "
-			       "descriptor was not passed along");
+			       "what to take over was named but its descriptor "
+			       "was not passed along");
+	if (fstat(c->fd, &st) < 0)
+		return err_errno(&c->err, errno, "cannot look at %s", from);
 	r = call_get_string(c, "message", &options.message);
 	if (r == 0)
 		r = call_get_labels(c, &labels, &options.n_labels);
 	options.labels = labels;
-	if (r == 0)
-		r = seal_directory(c->host, name, c->fd, &options, &result,
-				   &c->err);
 	if (r < 0)
 		return r;
-	digest = result.version->digest;
-	if (result.version->n_layers)
-		janitor_sync_layer(c->janitor, &result.version->layers[0].tar);
-	seal_result_release(&result);
-	return reply_version(c, name, &digest);
+	return S_ISDIR(st.st_mode) ? import_directory(c, name, &options)
+				   : import_file(c, name, from, &options);
 }
 
 int method_new(struct call *c)
@@ -63,7 +118,7 @@ int method_new(struct call *c)
 	if (r == 0)
 		r = call_get_string(c, "from", &from);
 	if (r == 0 && from)
-		return import_directory(c, name);
+		return import(c, name, from);
 	if (r == 0)
 		r = volume_create(c->host, name, &c->err);
 	if (r < 0)
