@@ -118,12 +118,23 @@ static bool has_prefix(const char *s, size_t n, const char *prefix)
 	return n >= length && memcmp(s, prefix, length) == 0;
 }
 
-/* Takes the escape off a user's own name, in what we made. */
-static int unescape(const char **name, size_t *n)
+/* A user's own name in what we made, which may come back as a tarball from
+ * elsewhere. There it must be well-formed, or it is a name like any other. */
+static bool is_escaped(enum archive_origin origin, const char *name, size_t n)
 {
 	size_t prefix = strlen(TAR_ESCAPE_PREFIX);
 
-	if (!has_prefix(*name, *n, TAR_ESCAPE_PREFIX))
+	return has_prefix(name, n, TAR_ESCAPE_PREFIX) &&
+	       (origin == ARCHIVE_SEALED ||
+		has_prefix(name + prefix, n - prefix, TAR_WHITEOUT_PREFIX));
+}
+
+/* Takes the escape off. */
+static int unescape(enum archive_origin origin, const char **name, size_t *n)
+{
+	size_t prefix = strlen(TAR_ESCAPE_PREFIX);
+
+	if (!is_escaped(origin, *name, *n))
 		return 0;
 	*name += prefix;
 	*n -= prefix;
@@ -135,11 +146,10 @@ static int classify(enum archive_origin origin, const char **name, size_t *n,
 		    enum path_kind *ret)
 {
 	size_t prefix = strlen(TAR_WHITEOUT_PREFIX);
-	bool sealed = origin == ARCHIVE_SEALED;
 
 	*ret = PATH_PLAIN;
 	if (!has_prefix(*name, *n, TAR_WHITEOUT_PREFIX) ||
-	    (sealed && has_prefix(*name, *n, TAR_ESCAPE_PREFIX)))
+	    is_escaped(origin, *name, *n))
 		return 0;
 	if (*n == strlen(TAR_OPAQUE_NAME) &&
 	    memcmp(*name, TAR_OPAQUE_NAME, *n) == 0) {
@@ -147,8 +157,7 @@ static int classify(enum archive_origin origin, const char **name, size_t *n,
 		return 0;
 	}
 	if (has_prefix(*name + prefix, *n - prefix, TAR_WHITEOUT_PREFIX) &&
-	    !(sealed &&
-	      has_prefix(*name + prefix, *n - prefix, TAR_ESCAPE_PREFIX))) {
+	    !is_escaped(origin, *name + prefix, *n - prefix)) {
 		*ret = PATH_RESERVED;
 		return 0;
 	}
@@ -181,10 +190,11 @@ static int make_path(enum archive_origin origin, const char *stored,
 		if (end[strspn(end, "/")] == 0 && ret_kind)
 			r = classify(origin, &p, &n, &kind);
 		else if (origin == ARCHIVE_FOREIGN &&
-			 has_prefix(p, n, reserved))
+			 has_prefix(p, n, reserved) &&
+			 !is_escaped(origin, p, n))
 			kind = PATH_RESERVED;
-		if (r == 0 && origin == ARCHIVE_SEALED)
-			r = unescape(&p, &n);
+		if (r == 0)
+			r = unescape(origin, &p, &n);
 		if (r == 0 && ret_kind && kind == PATH_RESERVED)
 			break;
 		if (r == 0 && kind != PATH_OPAQUE)
@@ -356,6 +366,9 @@ static int make_attributes(struct reader *r, struct archive_entry *ae,
 	e->uid = (uint32_t)uid;
 	e->gid = (uint32_t)gid;
 	e->mode |= r->header.mode;
+	/* As the kernel has it, whatever others write. */
+	if (r->origin == ARCHIVE_FOREIGN && S_ISLNK(e->mode))
+		e->mode = S_IFLNK | 0777;
 	e->mtime = r->header.has_mtime ? r->header.mtime
 				       : (int64_t)archive_entry_mtime(ae);
 	e->mtime_nsec = r->header.has_mtime ? r->header.mtime_nsec : 0;

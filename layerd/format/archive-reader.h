@@ -10,12 +10,13 @@
 #include "util/error.h"
 
 enum archive_origin {
-	/* Sealed by us: escaped names and nested overlay xattrs are restored.
-	 */
+	/* Sealed by us: nested overlay xattrs are restored. */
 	ARCHIVE_SEALED,
 	/* Somebody else's: trusted.overlay.*, user.overlay.* and character
 	 * devices 0:0 are dropped, so that the layer can neither expose nor
-	 * hide what is below it other than by OCI whiteouts. */
+	 * hide what is below it other than by OCI whiteouts. Names that we
+	 * escaped are restored nevertheless: a tarball of ours may come back.
+	 */
 	ARCHIVE_FOREIGN,
 };
 

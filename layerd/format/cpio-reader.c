@@ -266,6 +266,8 @@ static int make_entry(struct cpio_reader *r, struct entry *e)
 		e->rdev_major = (uint32_t)f[CPIO_RDEV_MAJOR];
 		e->rdev_minor = (uint32_t)f[CPIO_RDEV_MINOR];
 	}
+	if (S_ISLNK(e->mode))
+		e->mode = S_IFLNK | 0777; /* as the kernel has it */
 	if (!*e->path && !S_ISDIR(e->mode))
 		return refuse(r, "a path that is the root of the tree, but is "
 				 "no directory");

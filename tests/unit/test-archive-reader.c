@@ -310,6 +310,7 @@ static void test_foreign_whiteouts_hide_and_nothing_else_does(void **state)
 		{.name = "d/.wh..wh..opq", .type = '0'},
 		{.name = "d/.wh..wh.esc..wh.y", .type = '0'},
 		{.name = "d/.wh..wh..wh.esc..wh.y", .type = '0'},
+		{.name = "d/.wh..wh.esc.y", .type = '0'},
 		{.name = ".wh..wh.plnk/1.2", .type = '0'},
 		{.name = "c", .type = '3'},
 		{.name = "x",
@@ -321,6 +322,7 @@ static void test_foreign_whiteouts_hide_and_nothing_else_does(void **state)
 
 	assert_raw_reads_as(raw, ARRAY_SIZE(raw), ARCHIVE_FOREIGN,
 			    "d/x flags=2" MARK "d flags=4" MARK
+			    "d/.wh.y flags=0" PLAIN "d/.wh.y flags=2" MARK
 			    "x flags=0 mode=100644 owner=0:0 "
 			    "mtime=0.000000000 size=0 user.a=b\n");
 }
