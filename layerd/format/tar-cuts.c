@@ -35,6 +35,8 @@ static void read_records(struct tar_cuts *t)
 		if (strcmp(record.keyword, "size") == 0)
 			t->has_size = pax_decimal(record.value, record.size,
 						  INT64_MAX, &t->size) == 0;
+		else if (strcmp(record.keyword, "GNU.sparse.major") == 0)
+			t->has_lines = strcmp(record.value, "1") == 0;
 }
 
 /* The payload is next. Returns whether it begins with a boundary. */
@@ -42,7 +44,7 @@ static bool begin_payload(struct tar_cuts *t)
 {
 	uint64_t size = t->size;
 
-	t->has_size = false;
+	t->has_size = t->has_lines = false;
 	t->padding = (uint32_t)tar_padding(size);
 	t->large = size >= CHUNK_FORCE_SIZE;
 	if (size == 0)
@@ -57,6 +59,28 @@ static bool begin_payload(struct tar_cuts *t)
 static bool has_payload(char type)
 {
 	return !strchr("123456V", type) || type == 0;
+}
+
+/* GNU sparse 1.0: a line with the number of runs, then two for each. Returns
+ * whether the payload begins with a boundary behind this block. */
+static bool read_lines(struct tar_cuts *t)
+{
+	const char *p = (const char *)t->pieces.data;
+	const char *line = memchr(p, '\n', TAR_BLOCK);
+	uint64_t runs;
+
+	if (!t->lines && line &&
+	    pax_decimal(p, (size_t)(line - p), INT64_MAX / 4, &runs) == 0)
+		t->lines = 1 + 2 * runs;
+	t->size -= TAR_BLOCK;
+	for (size_t i = 0; t->lines && i < TAR_BLOCK; i++)
+		if (p[i] == '\n' && --t->lines == 0)
+			return begin_payload(t);
+	if (t->lines && t->size >= TAR_BLOCK)
+		expect(t, TAR_CUTS_LINES, TAR_BLOCK);
+	else
+		expect(t, TAR_CUTS_LOST, UINT64_MAX);
+	return false;
 }
 
 /* The body of a block that belongs to the next one. */
@@ -98,6 +122,11 @@ static bool read_header(struct tar_cuts *t)
 		expect(t, TAR_CUTS_MAP, TAR_BLOCK);
 		return false;
 	}
+	if (t->has_lines && t->size >= TAR_BLOCK) {
+		t->lines = 0;
+		expect(t, TAR_CUTS_LINES, TAR_BLOCK);
+		return false;
+	}
 	return begin_payload(t);
 }
 
@@ -112,6 +141,8 @@ static bool step(struct tar_cuts *t)
 			return begin_payload(t);
 		expect(t, TAR_CUTS_MAP, TAR_BLOCK);
 		return false;
+	case TAR_CUTS_LINES:
+		return read_lines(t);
 	case TAR_CUTS_RECORDS:
 		read_records(t);
 		break;
@@ -132,7 +163,7 @@ static bool step(struct tar_cuts *t)
 static bool is_gathered(enum tar_cuts_at at)
 {
 	return at == TAR_CUTS_HEADER || at == TAR_CUTS_RECORDS ||
-	       at == TAR_CUTS_MAP;
+	       at == TAR_CUTS_MAP || at == TAR_CUTS_LINES;
 }
 
 size_t tar_cuts_feed(struct tar_cuts *t, const uint8_t *data, size_t size,

@@ -19,6 +19,7 @@ enum tar_cuts_at {
 	TAR_CUTS_HEADER,  /* a block is being gathered */
 	TAR_CUTS_RECORDS, /* the body of a pax header is */
 	TAR_CUTS_MAP,	  /* a further block of GNU's old map of holes is */
+	TAR_CUTS_LINES,	  /* a block of the map in front of the data is */
 	TAR_CUTS_PAYLOAD, /* of left bytes, then of padding */
 	TAR_CUTS_PADDING,
 	TAR_CUTS_LOST, /* nothing is known any more */
@@ -29,6 +30,8 @@ struct tar_cuts {
 	uint64_t left;	   /* bytes until the state changes */
 	uint64_t size;	   /* of the payload to come */
 	bool has_size;	   /* records said it */
+	bool has_lines;	   /* records said that such a map is there */
+	uint64_t lines;	   /* of the map; 0: not known yet */
 	bool large;	   /* the payload began with a boundary */
 	uint32_t padding;  /* behind the payload */
 	struct buf pieces; /* of a block or of records */

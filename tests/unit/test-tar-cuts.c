@@ -86,6 +86,29 @@ static void test_a_size_in_records_counts(void **state)
 	assert_cuts(&tar, expected, 4);
 }
 
+static void test_maps_in_front_of_the_data_are_stepped_over(void **state)
+{
+	_cleanup_buf_ struct buf tar = BUF_INIT;
+	struct extent extents[100];
+	struct entry e = {.path = "f",
+			  .mode = S_IFREG,
+			  .size = UINT64_C(1) << 40,
+			  .sparse = true,
+			  .extents = extents};
+	uint64_t expected[4];
+
+	/* A map of one block, and of several. */
+	for (int i = 0; i < 2; i++) {
+		e.n_extents = i ? ARRAY_SIZE(extents) : 2;
+		for (size_t n = 0; n < e.n_extents; n++)
+			extents[n] = (struct extent){n << 30, 40960};
+		expected[2 * i] = add_entry(&tar, &e);
+		expected[2 * i + 1] = expected[2 * i] + entry_data_size(&e);
+	}
+	assert_int_equal(tar_add_end(&tar), 0);
+	assert_cuts(&tar, expected, 4);
+}
+
 static void test_old_maps_of_holes_are_stepped_over(void **state)
 {
 	_cleanup_buf_ struct buf tar = BUF_INIT;
@@ -144,6 +167,8 @@ int main(void)
 		cmocka_unit_test(
 			test_large_payloads_have_a_boundary_at_both_ends),
 		cmocka_unit_test(test_a_size_in_records_counts),
+		cmocka_unit_test(
+			test_maps_in_front_of_the_data_are_stepped_over),
 		cmocka_unit_test(test_old_maps_of_holes_are_stepped_over),
 		cmocka_unit_test(test_links_and_directories_have_no_payload),
 		cmocka_unit_test(test_what_is_no_tarball_has_no_boundaries),
