@@ -67,7 +67,7 @@ struct archive_input {
 	const uint8_t *packed; /* for xz: what is left in in */
 	size_t packed_size;
 	bool source_ended;
-	bool xz_ended;
+	bool ended; /* what the decoder makes */
 	bool failed;
 	uint8_t in[READ_SIZE];
 };
@@ -141,7 +141,8 @@ static int open_filter(struct archive_input *in)
 	    archive_read_open1(a) != ARCHIVE_OK)
 		return archive_failed(in);
 	r = archive_read_next_header(a, &entry);
-	if (r == ARCHIVE_EOF)
+	in->ended = r == ARCHIVE_EOF;
+	if (in->ended)
 		return 0;
 	if (r != ARCHIVE_OK)
 		return archive_failed(in);
@@ -160,10 +161,12 @@ static ssize_t read_filter(struct archive_input *in, void *data, size_t size)
 	while (!in->block_size) {
 		la_int64_t offset;
 		const void *block;
-		int r = archive_read_data_block(in->archive, &block, &n,
-						&offset);
+		int r = in->ended ? ARCHIVE_EOF
+				  : archive_read_data_block(in->archive, &block,
+							    &n, &offset);
 
-		if (r == ARCHIVE_EOF)
+		in->ended = r == ARCHIVE_EOF;
+		if (in->ended)
 			return 0;
 		if (r != ARCHIVE_OK)
 			return archive_failed(in);
@@ -180,7 +183,7 @@ static ssize_t read_filter(struct archive_input *in, void *data, size_t size)
 static ssize_t read_xz(struct archive_input *in, void *data, size_t size)
 {
 	size_t made = 0;
-	int r = in->xz_ended ? XZ_DECODER_END : 0;
+	int r = in->ended ? XZ_DECODER_END : 0;
 
 	while (r == 0 && made == 0) {
 		if (!in->packed_size && !in->source_ended) {
@@ -195,7 +198,7 @@ static ssize_t read_xz(struct archive_input *in, void *data, size_t size)
 		r = xz_decoder_run(in->xz, &in->packed, &in->packed_size,
 				   in->source_ended, data, size, &made);
 	}
-	in->xz_ended = r == XZ_DECODER_END;
+	in->ended = r == XZ_DECODER_END;
 	if (r == -ENOMEM)
 		return err_oom(in->err);
 	if (r == -EFBIG)

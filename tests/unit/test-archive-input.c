@@ -191,6 +191,13 @@ static void test_what_is_no_archive_is_refused(void **state)
 	_cleanup_buf_ struct buf b = BUF_INIT;
 
 	assert_refused(&b, EINVAL, "a.tar is empty");
+	for (size_t i = 0; i < ARRAY_SIZE(tools); i++) {
+		_cleanup_buf_ struct buf packed = BUF_INIT;
+
+		if (compress(tools[i], &b, &packed))
+			assert_refused(&packed, EINVAL,
+				       "what is in it is no archive");
+	}
 	assert_int_equal(buf_add_str(&b, "hello"), 0);
 	assert_refused(&b, EINVAL,
 		       "no archive that layerd can read; known are tar");
