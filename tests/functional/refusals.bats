@@ -188,7 +188,7 @@ long_name() {
 		layerctl mount v "$T/m2"
 	json_is '[]' .sessions layerctl sessions
 	layerctl unmount "$T/m2"
-	fails 2 'not a directory' layerctl new other --from /etc/passwd
+	fails 2 'no archive' layerctl new other --from /etc/passwd
 	nothing_happened
 }
 
