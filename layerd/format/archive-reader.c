@@ -258,6 +258,7 @@ static int make_extents(struct reader *r, struct archive_entry *ae,
 {
 	la_int64_t offset, length;
 	uint64_t end = 0;
+	bool odd = false;
 	size_t n = 0;
 	int f;
 
@@ -271,6 +272,11 @@ static int make_extents(struct reader *r, struct archive_entry *ae,
 					 "itself");
 		if (length == 0)
 			continue;
+		/* GNU tar begins each run in a new block. */
+		if (odd)
+			return refuse(r, "a map of holes that can be read in "
+					 "two ways");
+		odd = length % TAR_BLOCK;
 		if (n && (uint64_t)offset == end) {
 			r->extents[n - 1].length += (uint64_t)length;
 		} else {

@@ -183,8 +183,8 @@ cpio_limits() {
 		find state/store/packs -type f -delete
 		cat $a | layerctl new "${a#a.}-2" --from -
 		layerctl layer verify "${a#a.}-2"
+		[ $a = a.cpio ] || is_tarball tar-2 a.tar
 	done
-	is_tarball tar-2 a.tar
 }
 
 @test "of names that come twice the later counts, as with tar x" {
@@ -300,7 +300,7 @@ cpio_limits() {
 }
 
 @test "holes that no index can have make another tarball, with the same data" {
-	make_archive holes-of-odd-sizes a.tar
+	make_archive holes-at-odd-places a.tar
 	json_is '["tar",null,true]' \
 		'.archive | [.format, .compression, .converted]' \
 		layerctl new v --from a.tar

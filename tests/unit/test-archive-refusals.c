@@ -119,6 +119,7 @@ static void test_maps_of_holes_that_lie_are_refused(void **state)
 		"1\n8000\n512\n",	       /* beyond the size */
 		"1\n9223372036854775807\n9\n", /* wraps around */
 		"99999\n0\n1\n",	       /* goes on into the data */
+		"2\n0\n100\n4096\n412\n",      /* read in two ways */
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(maps); i++) {
