@@ -135,7 +135,7 @@ static void test_each_compression_is_taken_off(void **state)
 
 	make_tar(&tar);
 	for (size_t i = 0; i < ARRAY_SIZE(tools); i++) {
-		_cleanup_buf_ struct buf packed = BUF_INIT, twice = BUF_INIT;
+		_cleanup_buf_ struct buf packed = BUF_INIT;
 
 		if (!compress(tools[i], &tar, &packed)) {
 			print_message("no %s here\n", tools[i]);
