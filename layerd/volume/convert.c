@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #define REPORT_EVERY 256 /* entries */
 
@@ -92,33 +91,6 @@ static int widen(struct convert *c, struct entry *e, struct err *err)
 	return 0;
 }
 
-static int copy_bytes(struct convert *c, uint64_t from, uint64_t size,
-		      struct err *err)
-{
-	struct pipeline *p = c->build->pipeline;
-
-	while (size) {
-		size_t room;
-		void *to = pipeline_space(p, &room, err);
-		ssize_t n;
-		int r;
-
-		if (!to)
-			return -ENOMEM;
-		n = pread(c->tar_fd, to, (size_t)MIN((uint64_t)room, size),
-			  (off_t)from);
-		if (n <= 0)
-			return err_errno(err, n ? errno : EIO,
-					 "cannot read a cached tarball");
-		from += (uint64_t)n;
-		size -= (uint64_t)n;
-		r = pipeline_advance(p, (size_t)n, err);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
 static int write_zeros(struct convert *c, uint64_t size, struct err *err)
 {
 	int r = 0;
@@ -148,7 +120,8 @@ static int copy_run(struct convert *c, const struct extent *run,
 			break;
 		r = write_zeros(c, x->offset - from, err);
 		if (r == 0)
-			r = copy_bytes(c, *at, x->length, err);
+			r = layer_build_copy(c->build, c->tar_fd, *at,
+					     x->length, err);
 		*at += x->length;
 		from = x->offset + x->length;
 	}
@@ -164,7 +137,8 @@ static int copy_data(struct convert *c, const struct entry *e,
 	int r = 0;
 
 	if (!old->sparse)
-		return copy_bytes(c, at, old->size, err);
+		return layer_build_copy(c->build, c->tar_fd, at, old->size,
+					err);
 	if (!e->sparse)
 		return copy_run(c, &whole, old, &i, &at, err);
 	for (size_t n = 0; r == 0 && n < e->n_extents; n++)

@@ -70,6 +70,31 @@ int layer_build_header(struct layer_build *b, struct entry *e, struct err *err)
 	return r;
 }
 
+int layer_build_copy(struct layer_build *b, int tar_fd, uint64_t from,
+		     uint64_t size, struct err *err)
+{
+	while (size) {
+		size_t room;
+		void *to = pipeline_space(b->pipeline, &room, err);
+		ssize_t n;
+		int r;
+
+		if (!to)
+			return -ENOMEM;
+		n = pread(tar_fd, to, (size_t)MIN((uint64_t)room, size),
+			  (off_t)from);
+		if (n <= 0)
+			return err_errno(err, n ? errno : EIO,
+					 "cannot read a cached tarball");
+		from += (uint64_t)n;
+		size -= (uint64_t)n;
+		r = pipeline_advance(b->pipeline, (size_t)n, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 int layer_build_end_data(struct layer_build *b, const struct entry *e,
 			 struct err *err)
 {

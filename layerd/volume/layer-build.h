@@ -45,6 +45,10 @@ int layer_build_end_data(struct layer_build *b, const struct entry *e,
 int layer_build_index(struct layer_build *b, const struct entry *e,
 		      struct err *err);
 
+/* Writes size bytes of data from another tarball's file. */
+int layer_build_copy(struct layer_build *b, int tar_fd, uint64_t from,
+		     uint64_t size, struct err *err);
+
 /* All three for an entry without data. */
 int layer_build_add(struct layer_build *b, struct entry *e, struct err *err);
 

@@ -151,33 +151,6 @@ static int enter(struct squash *s, size_t path, uint32_t lowest)
 	return 0;
 }
 
-static int copy_data(struct squash *s, uint32_t layer, uint64_t from,
-		     uint64_t size)
-{
-	struct pipeline *p = s->build.pipeline;
-
-	while (size) {
-		size_t room;
-		void *to = pipeline_space(p, &room, s->err);
-		ssize_t n;
-		int r;
-
-		if (!to)
-			return -ENOMEM;
-		n = pread(s->layers[layer].tar_fd, to,
-			  (size_t)MIN((uint64_t)room, size), (off_t)from);
-		if (n <= 0)
-			return err_errno(s->err, n ? errno : EIO,
-					 "cannot read a cached tarball");
-		from += (uint64_t)n;
-		size -= (uint64_t)n;
-		r = pipeline_advance(p, (size_t)n, s->err);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
 static bool equal_first(const void *key, uint32_t index, void *ctx)
 {
 	const struct squash *s = ctx;
@@ -213,7 +186,8 @@ static int emit_full(struct squash *s, const struct name *name, bool opaque)
 	size = entry_data_size(&e);
 	r = layer_build_header(&s->build, &e, s->err);
 	if (r == 0 && size)
-		r = copy_data(s, name->layer, from, size);
+		r = layer_build_copy(&s->build, s->layers[name->layer].tar_fd,
+				     from, size, s->err);
 	if (r == 0 && size)
 		r = layer_build_end_data(&s->build, &e, s->err);
 	return r < 0 ? r : layer_build_index(&s->build, &e, s->err);

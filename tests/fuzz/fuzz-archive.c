@@ -5,6 +5,7 @@
  * take it. A second round has its checksums right, else a fuzzer would hardly
  * get past them.
  */
+#include "entry-path.h"
 #include "fuzz.h"
 
 #include "format/archive-reader.h"
@@ -20,25 +21,6 @@
 #include <sys/stat.h>
 
 bool fuzz_refused;
-
-static void must(bool holds)
-{
-	if (!holds)
-		abort();
-}
-
-static void check_path(const char *path)
-{
-	must(strlen(path) <= ENTRY_PATH_MAX);
-	for (const char *p = path, *end; *p; p = *end ? end + 1 : end) {
-		size_t n;
-
-		end = strchrnul(p, '/');
-		n = (size_t)(end - p);
-		must(n > 0 && n <= ENTRY_NAME_MAX && (!*end || end[1]));
-		must(n > 2 || memcmp(p, "..", n) != 0);
-	}
-}
 
 static void check_data(const struct entry *e, uint64_t tar_size)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cpio archives: what is delivered must be what a tarball and an index take,
  * and links must lead to what came before. */
+#include "entry-path.h"
 #include "fuzz.h"
 
 #include "format/cpio-reader.h"
@@ -28,25 +29,6 @@ static ssize_t read_some(void *data, size_t size, void *ctx, struct err *err)
 	s->data += n;
 	s->size -= n;
 	return (ssize_t)n;
-}
-
-static void must(bool holds)
-{
-	if (!holds)
-		abort();
-}
-
-static void check_path(const char *path)
-{
-	must(strlen(path) <= ENTRY_PATH_MAX);
-	for (const char *p = path, *end; *p; p = *end ? end + 1 : end) {
-		size_t n;
-
-		end = strchrnul(p, '/');
-		n = (size_t)(end - p);
-		must(n > 0 && n <= ENTRY_NAME_MAX && (!*end || end[1]));
-		must(n > 2 || memcmp(p, "..", n) != 0);
-	}
 }
 
 static int check_entry(struct cpio_reader *r, const struct entry *e,
