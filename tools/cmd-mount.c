@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "commands.h"
 
-#include "attach.h"
 #include "output.h"
 #include "reply.h"
 #include "target.h"
 #include "tool.h"
 
+#include "proto/attach.h"
 #include "util/cleanup.h"
-
-#include <errno.h>
 
 static const struct args_option options[] = {
 	{0, "ro", NULL, "read-only, also of a bare volume name"},
+	{'o', "options", "LIST", "as of mount(8): ro, noexec, nosuid, noatime",
+	 .repeat = true},
 	{0},
 };
 
@@ -21,28 +21,22 @@ static const char *const examples[] = {
 	"layerctl mount my-data /srv/data",
 	"layerctl mount my-data@3 /mnt/old",
 	"layerctl mount --ro my-data /mnt/newest",
+	"layerctl mount my-data /srv/data -o noexec,nosuid,noatime",
 	NULL,
 };
 
-/* A session that cannot be attached is kept: by now somebody else may have
- * taken it up. */
-static int attach_reply(struct tool *t, int *fd, const char *path,
-			const json_t *reply, struct err *err)
+static int get_options(const struct args *a, struct mount_options *ret,
+		       struct err *err)
 {
-	const char *volume = t->args.operands[0];
-	int r;
+	const char *list;
+	int r = 0;
 
-	if (*fd < 0)
-		return err_set(err, EBADMSG,
-			       "the daemon's answer has no mount in it");
-	r = attach(*fd, path, err);
-	/* It would keep the mount busy. */
-	closep(fd);
-	if (r < 0 && reply_optional(reply, "session"))
-		return err_prefix(err, r,
-				  "the session of %s is there but detached "
-				  "(`layerctl mount %s` takes it up)",
-				  volume, volume);
+	*ret = MOUNT_OPTIONS_INIT;
+	for (size_t i = 0; r == 0 && (list = args_value_at(a, "options", i));
+	     i++)
+		r = mount_options_parse(list, false, ret, err);
+	if (args_has(a, "ro"))
+		ret->readonly = true;
 	return r;
 }
 
@@ -64,21 +58,23 @@ static void print_result(const struct tool *t, const char *path,
 static int run(struct tool *t, struct err *err)
 {
 	_cleanup_(json_decrefp) json_t *reply = NULL;
+	struct mount_options mount_options;
 	_cleanup_free_ char *path = NULL;
 	_cleanup_close_ int fd = -1;
 	int r;
 
-	r = attach_check(t->args.operands[1], &path, err);
+	r = get_options(&t->args, &mount_options, err);
+	if (r == 0)
+		r = attach_check(t->args.operands[1], &path, err);
 	if (r < 0)
 		return r;
-	r = tool_call_long(t, "Mount",
-			   json_pack("{s:s, s:o, s:b}", "reference",
-				     t->args.operands[0], "path",
-				     target_path_json(path), "readonly",
-				     (int)args_has(&t->args, "ro")),
-			   -1, &reply, &fd, err);
+	r = tool_call_long(
+		t, "Mount",
+		attach_parameters(t->args.operands[0], path, &mount_options),
+		-1, &reply, &fd, err);
 	if (r == 0)
-		r = attach_reply(t, &fd, path, reply, err);
+		r = attach_reply(reply, &fd, t->args.operands[0], path,
+				 &mount_options, err);
 	if (r < 0)
 		return r;
 	if (t->json) {

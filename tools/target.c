@@ -3,6 +3,7 @@
 
 #include "args.h"
 
+#include "proto/message.h"
 #include "util/buf.h"
 #include "util/cleanup.h"
 #include "util/escape.h"
@@ -31,18 +32,9 @@ bool target_is_place(const char *word)
 	return word[strcspn(word, ":/")] != ':' && target_is_path(word);
 }
 
-static json_t *escaped(const char *s, size_t size)
-{
-	_cleanup_buf_ struct buf b = BUF_INIT;
-
-	if (escape_bytes(&b, s, size) < 0)
-		return NULL;
-	return json_stringn((const char *)b.data, b.size);
-}
-
 json_t *target_path_json(const char *path)
 {
-	return escaped(path, strlen(path));
+	return message_bytes(path, strlen(path));
 }
 
 int target_resolve(const char *path, char **ret, struct err *err)
@@ -102,7 +94,7 @@ json_t *target_layer_path(const char *word)
 		n--;
 	if (n == 1 && *s == '.')
 		n = 0;
-	return escaped(s, n);
+	return message_bytes(s, n);
 }
 
 static int add_label(json_t *labels, const char *word, struct err *err)

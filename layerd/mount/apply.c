@@ -294,6 +294,9 @@ int mount_restrict(int fd, uint64_t attributes, struct err *err)
 {
 	struct mount_attr set = {.attr_set = attributes};
 
+	/* These are values of one field, which is set as a whole. */
+	if (attributes & MOUNT_ATTR__ATIME)
+		set.attr_clr = MOUNT_ATTR__ATIME;
 	if (attributes &&
 	    mount_setattr(fd, "", AT_EMPTY_PATH, &set, sizeof(set)) < 0)
 		return err_errno(err, errno,

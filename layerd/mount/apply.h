@@ -37,7 +37,8 @@ int mount_attach(int fd, const char *path, struct err *err);
 int mount_copy(const char *path, const char *root, int *ret_fd,
 	       struct err *err);
 
-/* Sets attributes (MOUNT_ATTR_*) of a detached mount, clears none. */
+/* Sets attributes (MOUNT_ATTR_*) of a detached mount, clears none but other
+ * settings for access times where one is set. */
 int mount_restrict(int fd, uint64_t attributes, struct err *err);
 
 /* Whether path is the root of a mount. -errno when it cannot be examined. */

@@ -78,19 +78,29 @@ static uint64_t parse_attributes(const char *options)
 		{"nosuid", MOUNT_ATTR_NOSUID},
 		{"nodev", MOUNT_ATTR_NODEV},
 		{"noexec", MOUNT_ATTR_NOEXEC},
+		{"nosymfollow", MOUNT_ATTR_NOSYMFOLLOW},
+		{"nodiratime", MOUNT_ATTR_NODIRATIME},
+		{"noatime", MOUNT_ATTR_NOATIME},
+		{"relatime", MOUNT_ATTR_RELATIME},
 	};
+	bool atime = false;
 	uint64_t found = 0;
 
 	while (*options) {
 		size_t n = strcspn(options, ",");
 
-		for (size_t i = 0; i < ARRAY_SIZE(known); i++)
-			if (strlen(known[i].name) == n &&
-			    strncmp(options, known[i].name, n) == 0)
-				found |= known[i].attribute;
+		for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
+			if (strlen(known[i].name) != n ||
+			    strncmp(options, known[i].name, n) != 0)
+				continue;
+			found |= known[i].attribute;
+			atime |= known[i].attribute == MOUNT_ATTR_NOATIME ||
+				 known[i].attribute == MOUNT_ATTR_RELATIME;
+		}
 		options += n + (options[n] == ',');
 	}
-	return found;
+	/* The kernel has no word for it. */
+	return atime ? found : found | MOUNT_ATTR_STRICTATIME;
 }
 
 /* The fields of mountinfo, proc_pid_mountinfo(5), as far as they are used. */

@@ -16,7 +16,7 @@ struct mount_place {
 	ino_t namespace; /* the inode of its /proc/PID/ns/mnt */
 	char *path;	 /* as that process sees it */
 	char *root; /* what of the file system is there: "/", or a path in it */
-	uint64_t attributes; /* MOUNT_ATTR_*, of those that forbid something */
+	uint64_t attributes; /* MOUNT_ATTR_* */
 };
 
 struct mount_places {

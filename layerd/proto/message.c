@@ -8,6 +8,7 @@
 #include "util/json.h"
 
 #include "proto/varlink.h"
+#include "util/escape.h"
 
 #include <errno.h>
 #include <string.h>
@@ -161,4 +162,13 @@ json_t *varlink_make_error(const char *name, json_t *parameters)
 
 	return with(message, "parameters",
 		    parameters ? parameters : json_object());
+}
+
+json_t *message_bytes(const char *s, size_t size)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+
+	if (escape_bytes(&b, s, size) < 0)
+		return NULL;
+	return json_stringn((const char *)b.data, b.size);
 }

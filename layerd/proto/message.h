@@ -19,3 +19,7 @@
  * twice, a "\u0000", an integer beyond 64 bits, or is beyond the bounds.
  */
 int message_parse(const char *data, size_t size, json_t **ret, struct err *err);
+
+/* Bytes that need not be text, a file's name for one, as util/escape.h writes
+ * them. NULL without memory. */
+json_t *message_bytes(const char *s, size_t size);

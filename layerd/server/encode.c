@@ -2,8 +2,10 @@
 /* What must hold: every string is valid UTF-8, whatever the bytes of a name. */
 #include "server/encode.h"
 
+#include "proto/message.h"
 #include "util/cleanup.h"
-#include "util/escape.h"
+
+#include <string.h>
 
 json_t *encode_digest(const struct digest *d)
 {
@@ -21,13 +23,7 @@ json_t *encode_time(int64_t seconds)
 
 json_t *encode_bytes(const char *s)
 {
-	_cleanup_buf_ struct buf b = BUF_INIT;
-
-	if (!s)
-		return json_null();
-	if (escape_bytes(&b, s, strlen(s)) < 0)
-		return NULL;
-	return json_stringn((char *)b.data, b.size);
+	return s ? message_bytes(s, strlen(s)) : json_null();
 }
 
 static json_t *encode_layers(const struct version *v, uint64_t *ret_size)

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "attach.h"
+#include "proto/attach.h"
 
-#include "target.h"
-
+#include "proto/message.h"
 #include "util/cleanup.h"
 
 #include <errno.h>
@@ -28,7 +27,7 @@ static char *line_source(char *line, uint64_t id)
 	return p + 1;
 }
 
-static int refuse_mount_point(const char *path, uint64_t id, struct err *err)
+static int mount_source(uint64_t id, char **ret)
 {
 	_cleanup_free_ char *line = NULL;
 	const char *source = NULL;
@@ -40,34 +39,47 @@ static int refuse_mount_point(const char *path, uint64_t id, struct err *err)
 		source = line_source(line, id);
 	if (f)
 		(void)fclose(f);
-	return err_set(err, EBUSY,
-		       "%s is a mount point already (%s); unmount it first or "
-		       "choose another path",
-		       path, source ? source : "of something unknown");
+	*ret = source ? strdup(source) : NULL;
+	return *ret ? 0 : -ENOENT;
 }
 
-static int check_directory(const char *path, struct err *err)
+int attach_source(const char *path, char **ret)
 {
 	struct statx st;
 
 	if (statx(AT_FDCWD, path, AT_STATX_DONT_SYNC, STATX_TYPE | STATX_MNT_ID,
-		  &st) < 0)
+		  &st) < 0 ||
+	    !(st.stx_attributes & STATX_ATTR_MOUNT_ROOT))
+		return -ENOENT;
+	return mount_source(st.stx_mnt_id, ret);
+}
+
+static int check_directory(const char *path, struct err *err)
+{
+	_cleanup_free_ char *source = NULL;
+	struct statx st;
+
+	if (statx(AT_FDCWD, path, AT_STATX_DONT_SYNC, STATX_TYPE, &st) < 0)
 		return err_errno(err, errno, "cannot look at %s", path);
 	if (!S_ISDIR(st.stx_mode))
 		return err_set(err, EINVAL,
 			       "%s is not a directory, so nothing can be "
 			       "mounted on it",
 			       path);
-	if (st.stx_attributes & STATX_ATTR_MOUNT_ROOT)
-		return refuse_mount_point(path, st.stx_mnt_id, err);
-	return 0;
+	if (!(st.stx_attributes & STATX_ATTR_MOUNT_ROOT))
+		return 0;
+	(void)attach_source(path, &source);
+	return err_set(err, EBUSY,
+		       "%s is a mount point already (%s); unmount it first or "
+		       "choose another path",
+		       path, source ? source : "of something unknown");
 }
 
 static int not_permitted(const char *path, struct err *err)
 {
 	return err_set(err, EPERM,
 		       "you may not mount on %s: that needs CAP_SYS_ADMIN; "
-		       "run layerctl as root",
+		       "do it as root",
 		       path);
 }
 
@@ -110,11 +122,46 @@ int attach_check(const char *path, char **ret, struct err *err)
 	return r;
 }
 
-int attach(int fd, const char *path, struct err *err)
+json_t *attach_parameters(const char *reference, const char *path,
+			  const struct mount_options *options)
 {
+	return json_pack("{s:s, s:o, s:b}", "reference", reference, "path",
+			 message_bytes(path, strlen(path)), "readonly",
+			 (int)options->readonly);
+}
+
+static int attach(int fd, const char *path, const struct mount_options *options,
+		  struct err *err)
+{
+	struct mount_attr attr = {.attr_set = options->set,
+				  .attr_clr = options->clear};
+
+	if ((attr.attr_set || attr.attr_clr) &&
+	    mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
+		return err_errno(err, errno,
+				 "cannot set the options of a mount");
 	if (move_mount(fd, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH) == 0)
 		return 0;
 	if (errno == EPERM || errno == EACCES)
 		return not_permitted(path, err);
 	return err_errno(err, errno, "cannot mount on %s", path);
+}
+
+int attach_reply(const json_t *reply, int *fd, const char *reference,
+		 const char *path, const struct mount_options *options,
+		 struct err *err)
+{
+	int r;
+
+	if (*fd < 0)
+		return err_set(err, EBADMSG,
+			       "the daemon's answer has no mount in it");
+	r = attach(*fd, path, options, err);
+	closep(fd);
+	if (r < 0 && json_is_string(json_object_get(reply, "session")))
+		return err_prefix(err, r,
+				  "the session of %s is there but detached "
+				  "(`layerctl mount %s` takes it up)",
+				  reference, reference);
+	return r;
 }
