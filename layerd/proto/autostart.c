@@ -43,6 +43,7 @@ static bool try_near_this(char path[static PATH_MAX])
 		return false;
 	n = slash - self;
 	return try_program(self, (size_t)n, "layerd", path) ||
+	       try_program(self, (size_t)n, "../sbin/layerd", path) ||
 	       try_program(self, (size_t)n, "../layerd/layerd", path);
 }
 

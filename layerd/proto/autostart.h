@@ -15,8 +15,8 @@
 /*
  * Runs `layerd --daemonize`, which returns once the daemon listens and
  * otherwise says why on standard error. The program is $LAYERD_PROGRAM; without
- * it, the first of: the one beside this executable, in ../layerd beside it, in
- * $PATH, in /usr/libexec, in /usr/sbin. 0, AUTOSTART_E_RUNNING, or
- * -ECONNREFUSED. Blocks.
+ * it, the first of: the one beside this executable, in ../sbin or (of a build)
+ * ../layerd beside it, in $PATH, in /usr/libexec, in /usr/sbin. 0,
+ * AUTOSTART_E_RUNNING, or -ECONNREFUSED. Blocks.
  */
 int autostart(struct err *err);
