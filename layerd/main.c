@@ -197,6 +197,8 @@ static int serve(int stop_fd, int ready_fd, struct err *err)
 	if (r == 0)
 		r = session_tidy(host, err);
 	if (r == 0)
+		r = mounting_forget_gone(host, err);
+	if (r == 0)
 		r = mounting_sweep(host, err);
 	if (r == 0)
 		r = janitor_new(&janitor, host, err);

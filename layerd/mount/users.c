@@ -112,6 +112,15 @@ enum {
 	FIELDS
 };
 
+static dev_t parse_device(const char *field)
+{
+	char *end;
+	unsigned long major_number = strtoul(field, &end, 10);
+
+	return makedev((unsigned int)major_number,
+		       (unsigned int)strtoul(*end ? end + 1 : end, NULL, 10));
+}
+
 static int read_mountinfo(dev_t device, pid_t pid, const char *skip,
 			  struct mount_places *places)
 {
@@ -134,12 +143,13 @@ static int read_mountinfo(dev_t device, pid_t pid, const char *skip,
 		for (size_t i = 1; i < FIELDS; i++)
 			field[i] = strtok_r(NULL, " \n", &save);
 		if (!field[FIELDS - 1] ||
-		    strcmp(field[FIELD_DEVICE], want) != 0)
+		    (device && strcmp(field[FIELD_DEVICE], want) != 0))
 			continue;
 		unescape_octal(field[FIELD_ROOT]);
 		unescape_octal(field[FIELD_PATH]);
 		if (skip && is_below(field[FIELD_PATH], skip))
 			continue;
+		place.device = parse_device(field[FIELD_DEVICE]);
 		place.path = strdup(field[FIELD_PATH]);
 		place.root = strdup(field[FIELD_ROOT]);
 		place.attributes = parse_attributes(field[FIELD_OPTIONS]);

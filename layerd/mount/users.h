@@ -17,6 +17,7 @@ struct mount_place {
 	char *path;	 /* as that process sees it */
 	char *root; /* what of the file system is there: "/", or a path in it */
 	uint64_t attributes; /* MOUNT_ATTR_* */
+	dev_t device;	     /* st_dev */
 };
 
 struct mount_places {
@@ -31,6 +32,7 @@ void mount_places_release(struct mount_places *places);
  * All places where st_dev is attached, in every mount namespace that some
  * process is in, each namespace once, first that of the process first. Places
  * at or below skip (in the daemon's own namespace) are left out; NULL for none.
+ * Device 0 stands for all: what is attached anywhere, in one pass.
  */
 int mount_places_find(dev_t device, pid_t first, const char *skip,
 		      struct mount_places *ret, struct err *err);

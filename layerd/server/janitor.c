@@ -4,11 +4,15 @@
 
 #include "util/cleanup.h"
 #include "util/log.h"
+#include "volume/mounting.h"
 #include "volume/session.h"
 
 #include <errno.h>
+#include <time.h>
 
 #define SYNC_MAX 64
+/* How often what nobody reports is looked for. */
+#define LOOK_SECONDS 60
 
 struct janitor {
 	struct host *host;
@@ -29,6 +33,29 @@ static void collect_trash(struct janitor *j)
 
 	if (session_collect_trash(j->host, &err) < 0)
 		log_warning("%s", err.text);
+}
+
+/* Whoever calls umount(2) does not call us. */
+static void forget_mounts(struct janitor *j)
+{
+	struct err err = ERR_INIT;
+	int r = mounting_forget_gone(j->host, &err);
+
+	if (r == 0)
+		r = mounting_sweep(j->host, &err);
+	if (r < 0)
+		log_warning("%s", err.text);
+}
+
+/* Until there is something to do; true if it is time to look around. */
+static bool wait_for_task(struct janitor *j)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += LOOK_SECONDS;
+	return pthread_cond_clockwait(&j->wake, &j->lock, CLOCK_MONOTONIC,
+				      &until) == ETIMEDOUT;
 }
 
 static void sync_layer(struct janitor *j, const struct digest *tar)
@@ -56,8 +83,10 @@ static void *janitor_main(void *ctx)
 			pthread_mutex_unlock(&j->lock);
 			sync_layer(j, &tar);
 			pthread_mutex_lock(&j->lock);
-		} else {
-			pthread_cond_wait(&j->wake, &j->lock);
+		} else if (wait_for_task(j)) {
+			pthread_mutex_unlock(&j->lock);
+			forget_mounts(j);
+			pthread_mutex_lock(&j->lock);
 		}
 	}
 	pthread_mutex_unlock(&j->lock);

@@ -3,7 +3,8 @@
 
 /*
  * Work that no caller waits for: making sealed layers durable in the cache and
- * deleting what ended sessions have left.
+ * deleting what ended sessions have left, and forgetting mounts that somebody
+ * else unmounted.
  */
 
 #include "volume/host.h"

@@ -503,21 +503,18 @@ static int list_session(const char *id, struct session *s,
 	return json_array_append_new(list->items, o);
 }
 
-/* Mounts that are gone (unmounted by hand, or by a reboot) are forgotten. */
 static int list_mount(const struct catalog_mount *m, void *ctx)
 {
 	_cleanup_mount_places_ struct mount_places places = {0};
 	struct list *list = ctx;
 	struct call *c = list->call;
+	bool gone;
+	int r = mounting_places(c->host, m, c->pid, &places, &gone, &c->err);
 
-	if (strcmp(m->boot_id, c->host->boot_id) == 0)
-		(void)mount_places_find((dev_t)m->device, c->pid, NULL, &places,
-					NULL);
-	/* A mount that was just handed out is not attached yet. */
-	if (places.n == 0 && time(NULL) - m->created < 60)
-		return 0;
-	if (places.n == 0)
-		return catalog_remove_mount(c->host->catalog, m->id, &c->err);
+	if (r == 0 && gone)
+		r = catalog_remove_mount(c->host->catalog, m->id, &c->err);
+	if (r < 0 || places.n == 0)
+		return r;
 	return json_array_append_new(
 		list->items,
 		json_pack("{s:s, s:o, s:o, s:o}", "reference", m->reference,

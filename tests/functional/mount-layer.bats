@@ -201,3 +201,17 @@ options() {
 		"$BUILD/helpers/mount.layer" v "$T/m"
 	json_is '[]' .sessions layerctl sessions
 }
+
+@test "what plain umount left behind is taken away" {
+	make_versions
+	mount -t layer v@1 m
+	umount m
+	json_is '[]' .mounts layerctl sessions
+	[ "$(ls run/lower | wc -l)" = 1 ]
+	stop_daemon
+	# It might have been on its way to its place within the first minute.
+	sqlite3 state/catalog.db 'UPDATE mount SET created = created - 100'
+	layerctl status >/dev/null
+	[ "$(sqlite3 state/catalog.db 'SELECT count(*) FROM mount')" = 0 ]
+	[ "$(ls run/lower | wc -l)" = 0 ]
+}
