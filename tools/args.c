@@ -85,17 +85,24 @@ static int bad_option(int c, char **argv, struct err *err)
 	return err_set(err, EINVAL, "there is no option '%s' here", word);
 }
 
+/* Of a command line's words that are no options. */
+struct words {
+	int n;	    /* that many are in the words of struct args */
+	bool ended; /* by a "--"; what is behind it is at optind */
+};
+
 /*
- * Takes options, up to the first word that is none or, when permute is set,
- * from among all words, which then stand behind optind.
+ * Takes options, up to the first word that is none or, when ret is not NULL,
+ * from among all words up to a "--".
  */
-static int scan(struct args *a, int argc, char **argv, bool permute,
+static int scan(struct args *a, int argc, char **argv, struct words *ret,
 		struct err *err)
 {
 	struct grammar g = {.shorts = ""};
-	int c, index = 0, r;
+	const char *value = NULL;
+	int c, index = 0, n = 0, r;
 
-	(void)snprintf(g.shorts, sizeof(g.shorts), permute ? ":" : "+:");
+	(void)snprintf(g.shorts, sizeof(g.shorts), ret ? "-:" : "+:");
 	grammar_add(&g, args_global);
 	if (a->command)
 		grammar_add(&g, a->command->options);
@@ -106,12 +113,23 @@ static int scan(struct args *a, int argc, char **argv, bool permute,
 
 		if (c == '?' || c == ':')
 			return bad_option(c, argv, err);
+		/* "-" in front of the letters: a word is option 1. */
+		if (c == 1) {
+			a->words[n++] = optarg;
+			continue;
+		}
 		o = c == 0 ? g.options[index] : find_letter(&g, c);
 		r = check_value(o, optarg, err);
 		if (r < 0)
 			return r;
+		value = optarg;
 		give(a, o, optarg);
 	}
+	if (ret)
+		*ret = (struct words){.n = n,
+				      .ended = strcmp(argv[optind - 1], "--") ==
+						       0 &&
+					       argv[optind - 1] != value};
 	return 0;
 }
 
@@ -175,6 +193,23 @@ static int take_operands(struct args *a, int argc, char **argv, struct err *err)
 	return 0;
 }
 
+/* The options and operands of a->command. */
+static int take_arguments(struct args *a, int argc, char **argv,
+			  struct err *err)
+{
+	struct words words;
+	int r = scan(a, argc, argv, &words, err);
+
+	if (r < 0)
+		return r;
+	if (words.ended && a->command->tail)
+		a->tail = argv + optind;
+	/* Otherwise "--" only says that no word behind it is an option. */
+	for (int i = optind; !a->tail && i < argc; i++)
+		a->words[words.n++] = argv[i];
+	return take_operands(a, words.n, a->words, err);
+}
+
 /* What is left of argv behind the options; argv[0] is its first word. */
 struct rest {
 	int argc;
@@ -184,7 +219,7 @@ struct rest {
 /* Skips the current word and global options; "help" is one, spelt as a word. */
 static int next_word(struct args *a, struct rest *rest, struct err *err)
 {
-	int r = scan(a, rest->argc, rest->argv, false, err);
+	int r = scan(a, rest->argc, rest->argv, NULL, err);
 
 	if (r < 0)
 		return r;
@@ -216,7 +251,8 @@ int args_parse(const struct command *const *commands, int argc, char **argv,
 
 	*ret = (struct args){0};
 	ret->given = calloc(most_given(argc, argv), sizeof(*ret->given));
-	if (!ret->given)
+	ret->words = calloc((size_t)argc + 1, sizeof(*ret->words));
+	if (!ret->given || !ret->words)
 		return err_oom(err);
 	r = next_word(ret, &rest, err);
 	if (r < 0 || rest.argc == 0)
@@ -232,15 +268,14 @@ int args_parse(const struct command *const *commands, int argc, char **argv,
 	}
 	r = find_command(commands, name, ret, err);
 	if (r == 0)
-		r = scan(ret, rest.argc, rest.argv, true, err);
-	if (r < 0)
-		return r;
-	return take_operands(ret, rest.argc - optind, rest.argv + optind, err);
+		r = take_arguments(ret, rest.argc, rest.argv, err);
+	return r;
 }
 
 void args_release(struct args *a)
 {
 	free(a->given);
+	free(a->words);
 	*a = (struct args){0};
 }
 

@@ -56,6 +56,9 @@ struct command {
 	const char *summary;
 	const char *details; /* further lines of its help, may be NULL */
 	struct args_operand operands[ARGS_OPERANDS_MAX];
+	/* What stands for the words behind "--" in help, where these are a
+	 * command line of its own and not further operands; NULL otherwise. */
+	const char *tail;
 	const struct args_option *options;
 	const char *const *examples; /* ended by NULL */
 	/* 0, or a negative errno with err filled. */
@@ -76,8 +79,12 @@ struct args {
 	/* All from the operand on that repeats. */
 	char *const *repeated;
 	size_t n_repeated;
+	/* Verbatim, ended by NULL; NULL where there was no "--". Only of
+	 * commands that take one. */
+	char *const *tail;
 	struct args_given *given;
 	size_t n_given;
+	char **words; /* those that are no options, in order */
 };
 
 #define _cleanup_args_ __attribute__((cleanup(args_release)))

@@ -46,6 +46,8 @@ void help_usage(FILE *f, const struct command *c)
 		fprintf(f, "%s%s]%s", o->value ? " " : "",
 			o->value ? o->value : "", o->repeat ? "..." : "");
 	}
+	if (c->tail)
+		fprintf(f, " [-- %s]", c->tail);
 	fputc('\n', f);
 }
 

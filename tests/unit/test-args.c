@@ -59,8 +59,17 @@ static const struct command words = {
 	.hidden = true,
 };
 
+static const struct command run = {
+	.name = "run",
+	.summary = "Run",
+	.operands = {{"REF"}, {"PATH", .optional = true, .bytes = true}},
+	.tail = "COMMAND...",
+	.options = seal_options,
+	.examples = examples,
+};
+
 static const struct command *const commands[] = {
-	&words, &label, &seal, &mount, &layer_ls, NULL,
+	&words, &label, &seal, &mount, &run, &layer_ls, NULL,
 };
 
 #define WORDS_MAX 16
@@ -127,6 +136,42 @@ static void test_two_dashes_end_the_options(void **state)
 	assert_int_equal(parse(&l, "mount", "--", "x", "--json", NULL), 0);
 	assert_false(args_has(&l.args, "json"));
 	assert_string_equal(l.args.operands[1], "--json");
+}
+
+static void test_a_tail_is_taken_as_it_is(void **state)
+{
+	_cleanup_line_ struct line l;
+
+	assert_int_equal(parse(&l, "run", "-m", "--", "v", "--lazy", "--", "x",
+			       "--json", "--", "-m", NULL),
+			 0);
+	assert_string_equal(args_value(&l.args, "message"), "--");
+	assert_string_equal(l.args.operands[0], "v");
+	assert_null(l.args.operands[1]);
+	assert_true(args_has(&l.args, "lazy"));
+	assert_false(args_has(&l.args, "json"));
+	assert_string_equal(l.args.tail[0], "x");
+	assert_string_equal(l.args.tail[1], "--json");
+	assert_string_equal(l.args.tail[2], "--");
+	assert_string_equal(l.args.tail[3], "-m");
+	assert_null(l.args.tail[4]);
+}
+
+static void test_a_tail_may_be_empty_or_missing(void **state)
+{
+	_cleanup_line_ struct line a;
+	_cleanup_line_ struct line b;
+	_cleanup_line_ struct line c;
+
+	assert_int_equal(parse(&a, "run", "v", "p", "--", NULL), 0);
+	assert_non_null(a.args.tail);
+	assert_null(a.args.tail[0]);
+	assert_int_equal(parse(&b, "run", "v", "p", NULL), 0);
+	assert_null(b.args.tail);
+	/* A value, nothing that ends the options. */
+	assert_int_equal(parse(&c, "run", "v", "-m", "--", NULL), 0);
+	assert_null(c.args.tail);
+	assert_string_equal(args_value(&c.args, "message"), "--");
 }
 
 static void test_commands_of_two_words_are_found(void **state)
@@ -367,6 +412,8 @@ int main(void)
 		cmocka_unit_test(test_options_and_operands_stand_in_any_order),
 		cmocka_unit_test(test_the_last_of_a_repeated_option_counts),
 		cmocka_unit_test(test_two_dashes_end_the_options),
+		cmocka_unit_test(test_a_tail_is_taken_as_it_is),
+		cmocka_unit_test(test_a_tail_may_be_empty_or_missing),
 		cmocka_unit_test(test_commands_of_two_words_are_found),
 		cmocka_unit_test(test_operand_that_repeats_takes_what_is_left),
 		cmocka_unit_test(test_help_needs_no_operands),
