@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "commands.h"
 
+#include "mount-exec.h"
 #include "output.h"
 #include "reply.h"
+#include "seal.h"
 #include "target.h"
 #include "tool.h"
 
@@ -13,6 +15,11 @@ static const struct args_option options[] = {
 	{0, "ro", NULL, "read-only, also of a bare volume name"},
 	{'o', "options", "LIST", "as of mount(8): ro, noexec, nosuid, noatime",
 	 .repeat = true},
+	{0, "exec", NULL, "run COMMAND there, seal, unmount"},
+	SEAL_OPTION_MESSAGE,
+	SEAL_OPTION_LABEL,
+	{0, "on-failure", "ACTION",
+	 "of COMMAND: keep (default), discard, seal"},
 	{0},
 };
 
@@ -22,6 +29,7 @@ static const char *const examples[] = {
 	"layerctl mount my-data@3 /mnt/old",
 	"layerctl mount --ro my-data /mnt/newest",
 	"layerctl mount my-data /srv/data -o noexec,nosuid,noatime",
+	"layerctl mount my-data --exec -m 'nightly run' -- make -j8 all",
 	NULL,
 };
 
@@ -55,35 +63,56 @@ static void print_result(const struct tool *t, const char *path,
 			 : "");
 }
 
-static int run(struct tool *t, struct err *err)
+/* Everything but the words about it. */
+static int mount_reference(struct tool *t, const struct mount_options *how,
+			   char **ret_path, json_t **ret_reply, struct err *err)
 {
+	const char *reference = t->args.operands[0];
 	_cleanup_(json_decrefp) json_t *reply = NULL;
-	struct mount_options mount_options;
 	_cleanup_free_ char *path = NULL;
 	_cleanup_close_ int fd = -1;
 	int r;
 
+	r = attach_check(t->args.operands[1], &path, err);
+	if (r < 0)
+		return r;
+	r = tool_call_long(t, "Mount", attach_parameters(reference, path, how),
+			   -1, &reply, &fd, err);
+	if (r == 0 && args_has(&t->args, "exec"))
+		r = mount_exec_check(t, reply_bool(reply, "readonly"), err);
+	if (r == 0)
+		r = attach_reply(reply, &fd, reference, path, how, err);
+	if (r < 0)
+		return r;
+	*ret_path = TAKE_PTR(path);
+	*ret_reply = TAKE_PTR(reply);
+	return 0;
+}
+
+static int run(struct tool *t, struct err *err)
+{
+	_cleanup_(json_decrefp) json_t *reply = NULL;
+	bool exec = args_has(&t->args, "exec");
+	struct mount_options mount_options;
+	_cleanup_free_ char *path = NULL;
+	int r;
+
 	r = get_options(&t->args, &mount_options, err);
 	if (r == 0)
-		r = attach_check(t->args.operands[1], &path, err);
-	if (r < 0)
-		return r;
-	r = tool_call_long(
-		t, "Mount",
-		attach_parameters(t->args.operands[0], path, &mount_options),
-		-1, &reply, &fd, err);
+		r = mount_exec_check(t, mount_options.readonly, err);
+	if (r == 0 && exec)
+		r = mount_exec_prepare(t, err);
 	if (r == 0)
-		r = attach_reply(reply, &fd, t->args.operands[0], path,
-				 &mount_options, err);
+		r = mount_reference(t, &mount_options, &path, &reply, err);
 	if (r < 0)
 		return r;
-	if (t->json) {
+	if (t->json && !exec) {
 		(void)json_object_set_new(reply, "path",
 					  target_path_json(path));
 		output_json(stdout, reply);
 	}
 	print_result(t, path, reply);
-	return 0;
+	return exec ? mount_exec(t, path, reply, err) : 0;
 }
 
 const struct command command_mount = {
@@ -94,10 +123,20 @@ const struct command command_mount = {
 		"version; what is written\nstays in a session until `layerctl "
 		"commit` or `finalize` seals it. A version\n(NAME@SEQUENCE, "
 		"NAME:TAG, a digest) is mounted read-only. PATH is "
-		"/workspace\nunless it is given.\n",
+		"/workspace\nunless it is given.\n\n"
+		"With --exec, COMMAND runs in the mounted directory, which "
+		"nobody else sees, with\nLAYERD_VOLUME (REF) and LAYERD_PATH "
+		"in its environment. When it ends with\nstatus 0, what it "
+		"wrote is sealed and the session ends; otherwise "
+		"--on-failure\ndecides: keep leaves the session, detached, "
+		"discard ends it, seal seals all the\nsame. The exit status "
+		"is that of COMMAND, 128 and the number of a signal that\n"
+		"killed it, 126 or 127 when it could not be run, or layerctl's "
+		"own.\n",
 	.operands = {{"REF"},
 		     {"PATH", .optional = true, .bytes = true,
 		      .kinds = ARGS_DIRECTORY}},
+	.tail = "COMMAND [ARGUMENT]...",
 	.options = options,
 	.examples = examples,
 	.run = run,

@@ -104,7 +104,9 @@ static int run_command(struct tool *t)
 		return report_usage(t->json, &t->args, r, &err);
 	}
 	r = t->args.command->run(t, &err);
-	return r < 0 ? report(t->json, r, &err) : 0;
+	if (r < 0)
+		r = report(t->json, r, &err);
+	return t->status ? t->status : r;
 }
 
 /* Output that did not reach its file must not look like success. */

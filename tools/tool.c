@@ -9,7 +9,7 @@
 
 #include <stdarg.h>
 
-static int connect_daemon(struct tool *t, struct err *err)
+int tool_connect(struct tool *t, struct err *err)
 {
 	if (t->client)
 		return 0;
@@ -22,7 +22,7 @@ static int call(struct tool *t, const char *method, json_t *parameters, int fd,
 		client_more_fn more_fn, void *ctx, json_t **ret, int *ret_fd,
 		struct err *err)
 {
-	int r = parameters ? connect_daemon(t, err) : err_oom(err);
+	int r = parameters ? tool_connect(t, err) : err_oom(err);
 
 	if (r < 0) {
 		json_decref(parameters);
@@ -81,6 +81,6 @@ void tool_say(const struct tool *t, const char *format, ...)
 		text = NULL;
 		return;
 	}
-	(void)output_text(stdout, text, (size_t)n);
-	putchar('\n');
+	(void)output_text(t->aside ? stderr : stdout, text, (size_t)n);
+	fputc('\n', t->aside ? stderr : stdout);
 }

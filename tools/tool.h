@@ -14,11 +14,17 @@ struct tool {
 	struct client *client; /* connected by the first call */
 	bool json;
 	bool quiet;
+	bool aside; /* standard output belongs to a program that is run:
+		       sentences go to standard error */
+	int status; /* to exit with, when it is not 0, whatever else happens */
 };
 
 /* Called for each reply of a call, the last one included, if it has what was
  * asked for; a negative result ends the call and is its result. */
 typedef int (*tool_each_fn)(json_t *parameters, void *ctx);
+
+/* Connects, if need be, without a call. */
+int tool_connect(struct tool *t, struct err *err);
 
 /*
  * Calls of the daemon, which is started first where that is wanted. parameters
