@@ -10,6 +10,7 @@
 #include "util/cleanup.h"
 #include "util/escape.h"
 #include "util/mount-options.h"
+#include "util/release.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -131,7 +132,7 @@ static int parse(int argc, char **argv, struct request *ret, struct err *err)
 			if (c == 'h')
 				fputs(help, stdout);
 			else
-				printf("mount.layer %s\n", LAYERD_VERSION);
+				printf("mount.layer %s\n", release_text);
 			return PARSE_DONE;
 		}
 		r = take_option(c, ret, &lists, err);

@@ -17,6 +17,7 @@
 #include "util/cleanup.h"
 #include "util/log.h"
 #include "util/paths.h"
+#include "util/release.h"
 #include "volume/host.h"
 #include "volume/mounting.h"
 #include "volume/session.h"
@@ -81,7 +82,7 @@ static int parse_options(int argc, char **argv, struct options *ret)
 			log_set_level(LOG_LEVEL_DEBUG);
 			break;
 		case 'V':
-			printf("layerd %s\n", LAYERD_VERSION);
+			printf("layerd %s\n", release_text);
 			return 1;
 		case 'h':
 			fputs(help, stdout);
@@ -210,7 +211,7 @@ static int serve(int stop_fd, int ready_fd, struct err *err)
 		return r;
 	if (ready_fd >= 0)
 		enter_background(runtime_dir, ready_fd);
-	log_info("layerd %s serves %s at %s", LAYERD_VERSION, paths_state_dir(),
+	log_info("layerd %s serves %s at %s", release_text, paths_state_dir(),
 		 runtime_dir);
 	if (notice)
 		log_warning("%s", notice);

@@ -5,6 +5,7 @@
 #include "tool.h"
 
 #include "util/cleanup.h"
+#include "util/release.h"
 
 static const char *const examples[] = {
 	"layerctl version",
@@ -17,10 +18,10 @@ static int run(struct tool *t, struct err *err)
 	_cleanup_(json_decrefp) json_t *reply = NULL;
 
 	if (!t->json) {
-		printf("layerctl %s\n", LAYERD_VERSION);
+		printf("layerctl %s\n", release_text);
 		return 0;
 	}
-	reply = json_pack("{s:s}", "version", LAYERD_VERSION);
+	reply = json_pack("{s:s}", "version", release_text);
 	if (!reply)
 		return err_oom(err);
 	output_json(stdout, reply);

@@ -7,6 +7,7 @@
 #include "server/encode.h"
 #include "util/cleanup.h"
 #include "util/fd.h"
+#include "util/release.h"
 #include "volume/mounting.h"
 #include "volume/rebuild.h"
 #include "volume/verify.h"
@@ -190,7 +191,7 @@ int method_status(struct call *c)
 	c->reply = json_pack(
 		"{s:s, s:i, s:o, s:o, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, "
 		"s:I, s:s, s:b}",
-		"version", LAYERD_VERSION, "pid", (int)getpid(), "state",
+		"version", release_text, "pid", (int)getpid(), "state",
 		encode_bytes(h->state_dir), "runtime",
 		encode_bytes(h->runtime_dir), "store", store_name(h->store),
 		"store_id", store_id(h->store), "volumes", volumes, "sessions",

@@ -13,6 +13,7 @@
 #include "util/cleanup.h"
 #include "util/escape.h"
 #include "util/log.h"
+#include "util/release.h"
 #include "volume/session.h"
 
 #include <errno.h>
@@ -141,7 +142,7 @@ static json_t *service_call(const struct varlink_call *call)
 		return varlink_make_reply(
 			json_pack("{s:s, s:s, s:s, s:s, s:[s, s]}", "vendor",
 				  "layerd", "product", "layerd", "version",
-				  LAYERD_VERSION, "url", "https://varlink.org",
+				  release_text, "url", "https://varlink.org",
 				  "interfaces", "org.varlink.service",
 				  "io.layerd"),
 			false);
