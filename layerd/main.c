@@ -42,13 +42,16 @@ static const char help[] =
 	"                 default; for systemd and other supervisors)\n"
 	"  --daemonize    return once the socket answers, and go on in the\n"
 	"                 background, logging to RUNTIME/layerd.log\n"
-	"  --debug        log more\n"
+	"  --log-level LEVEL  debug, info (the default), notice, warning "
+	"or error\n"
+	"  --debug        the same as --log-level debug\n"
 	"  --version      print the version\n"
 	"  --help         print this text\n"
 	"\n"
 	"Environment:\n"
 	"  LAYERD_STATE_DIR    default /var/lib/layerd; not on overlayfs\n"
 	"  LAYERD_RUNTIME_DIR  default /run/layerd\n"
+	"  LAYERD_LOG_LEVEL    as --log-level, which counts more\n"
 	"\n"
 	"Signals:\n"
 	"  SIGTERM, SIGINT     end it; what is mounted stays mounted\n";
@@ -57,6 +60,21 @@ struct options {
 	bool daemonize;
 };
 
+static int set_level(const char *what, const char *name)
+{
+	enum log_level level;
+
+	if (log_level_parse(name, &level) < 0) {
+		fprintf(stderr,
+			"layerd: %s is debug, info, notice, warning or error, "
+			"not \"%s\"\n",
+			what, name);
+		return -EINVAL;
+	}
+	log_set_level(level);
+	return 0;
+}
+
 /* 0, or the exit status + 1. */
 static int parse_options(int argc, char **argv, struct options *ret)
 {
@@ -64,12 +82,16 @@ static int parse_options(int argc, char **argv, struct options *ret)
 		{"foreground", no_argument, NULL, 'f'},
 		{"daemonize", no_argument, NULL, 'd'},
 		{"debug", no_argument, NULL, 'D'},
+		{"log-level", required_argument, NULL, 'l'},
 		{"version", no_argument, NULL, 'V'},
 		{"help", no_argument, NULL, 'h'},
 		{0},
 	};
+	const char *level = getenv("LAYERD_LOG_LEVEL");
 	int c;
 
+	if (level && *level && set_level("LAYERD_LOG_LEVEL", level) < 0)
+		return 3;
 	while ((c = getopt_long(argc, argv, "hV", table, NULL)) >= 0) {
 		switch (c) {
 		case 'f':
@@ -80,6 +102,10 @@ static int parse_options(int argc, char **argv, struct options *ret)
 			break;
 		case 'D':
 			log_set_level(LOG_LEVEL_DEBUG);
+			break;
+		case 'l':
+			if (set_level("--log-level", optarg) < 0)
+				return 3;
 			break;
 		case 'V':
 			printf("layerd %s\n", release_text);

@@ -9,6 +9,7 @@
 #include "server/sessions.h"
 #include "util/cleanup.h"
 #include "util/escape.h"
+#include "util/log.h"
 #include "volume/mounting.h"
 #include "volume/session.h"
 
@@ -132,8 +133,12 @@ static int mount_session(struct call *c, const char *volume, const char *path)
 			    : json_string(volume),
 		"version", s->has_base ? encode_digest(&s->base) : json_null(),
 		"session", s->id, "readonly", 0, "resumed", (int)resumed);
+	if (!c->reply)
+		return err_oom(&c->err);
+	log_info("volume %s is mounted at %s, session %s%s", volume, path,
+		 s->id, resumed ? ", resumed" : "");
 	c->held = TAKE_PTR(s);
-	return c->reply ? 0 : err_oom(&c->err);
+	return 0;
 }
 
 static int remember_mount(struct call *c, const char *source,
@@ -182,7 +187,10 @@ static int mount_version(struct call *c, const char *reference,
 	c->reply = json_pack("{s:s, s:o, s:n, s:b, s:b}", "source", source,
 			     "version", encode_digest(&found.version),
 			     "session", "readonly", 1, "resumed", 0);
-	return c->reply ? 0 : err_oom(&c->err);
+	if (!c->reply)
+		return err_oom(&c->err);
+	log_info("version %s is mounted at %s", source, path);
+	return 0;
 }
 
 int method_mount(struct call *c)
@@ -391,6 +399,8 @@ static int unmount_writable(struct call *c, struct session *s, const char *only,
 		r = discard_session(c, s, lazy, &places);
 	if (r < 0)
 		return r;
+	log_info("volume %s is unmounted, session %s %s", s->volume, s->id,
+		 discard ? "discarded" : "kept");
 	c->reply = json_pack(
 		"{s:s, s:s, s:o, s:b}", "session", s->id, "volume", s->volume,
 		"path",
@@ -441,6 +451,7 @@ static int unmount_readonly(struct call *c, const struct target *t, bool lazy)
 		r = mounting_sweep(c->host, &c->err);
 	if (r < 0)
 		return r;
+	log_info("the version at %s is unmounted", t->path);
 	c->reply = json_pack("{s:n, s:n, s:o, s:b}", "session", "volume",
 			     "path", encode_bytes(t->path), "discarded", 0);
 	return c->reply ? 0 : err_oom(&c->err);

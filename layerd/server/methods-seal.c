@@ -7,10 +7,12 @@
 #include "server/sessions.h"
 #include "util/cleanup.h"
 #include "util/fault.h"
+#include "util/log.h"
 #include "volume/mounting.h"
 #include "volume/seal.h"
 
 #include <errno.h>
+#include <inttypes.h>
 
 static int reply_sealed(struct call *c, const char *volume,
 			const struct seal_result *result, const char *unmounted)
@@ -26,7 +28,16 @@ static int reply_sealed(struct call *c, const char *volume,
 		"sockets", (json_int_t)result->sockets, "stored",
 		(json_int_t)result->stored, "unmounted",
 		encode_bytes(unmounted));
-	return c->reply ? 0 : err_oom(&c->err);
+	if (!c->reply)
+		return err_oom(&c->err);
+	log_info("%s@%" PRIu64 " is sealed: %" PRIu64 " changed, %" PRIu64
+		 " bytes, %" PRIu64 " new in the store",
+		 volume, record->sequence, result->version->changed,
+		 result->version->added, result->stored);
+	if (unmounted)
+		log_info("volume %s is unmounted, its session has ended",
+			 volume);
+	return 0;
 }
 
 static void sync_new_layer(struct call *c, const struct version *v)

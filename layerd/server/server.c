@@ -169,6 +169,24 @@ static method_fn find_method(const char *name)
 	return NULL;
 }
 
+/* Most failures are the caller's, who is told; some tell about this host. */
+static void log_failure(const char *method, int code, const char *text)
+{
+	enum log_level level = LOG_LEVEL_DEBUG;
+
+	switch (-code) {
+	case EBADMSG:
+	case EDQUOT:
+	case EIO:
+	case ENOMEM:
+	case ENOSPC:
+	case EROFS:
+		level = LOG_LEVEL_WARNING;
+		break;
+	}
+	log_line(level, "%s: %s", method, *text ? text : strerror(-code));
+}
+
 /* Runs a method; *ret_fd goes along with the reply, *ret_held see call.h. */
 static json_t *run_method(struct connection *connection, method_fn fn,
 			  const struct varlink_call *call, int fd, int *ret_fd,
@@ -207,6 +225,7 @@ static json_t *run_method(struct connection *connection, method_fn fn,
 	session_free(c.held);
 	closep(&c.reply_fd);
 	json_decref(c.reply);
+	log_failure(call->method, r, c.err.text);
 	message = make_error(r, &c.err);
 	return message;
 }
