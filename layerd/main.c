@@ -13,6 +13,7 @@
 #include "proto/autostart.h"
 #include "server/janitor.h"
 #include "server/listen.h"
+#include "server/notify.h"
 #include "server/server.h"
 #include "util/cleanup.h"
 #include "util/log.h"
@@ -211,6 +212,17 @@ static void enter_background(const char *runtime_dir, int ready_fd)
 	(void)close(ready_fd);
 }
 
+/* Whoever is in the background was started by a client, whose service manager
+ * waits for something else. */
+static void tell_manager(bool background, const char *state)
+{
+	int r = background ? 0 : notify(state);
+
+	if (r < 0)
+		log_warning("cannot tell the service manager that %s: %s",
+			    state, strerror(-r));
+}
+
 static int serve(int stop_fd, int ready_fd, struct err *err)
 {
 	_cleanup_(host_freep) struct host *host = NULL;
@@ -241,7 +253,9 @@ static int serve(int stop_fd, int ready_fd, struct err *err)
 		 runtime_dir);
 	if (notice)
 		log_warning("%s", notice);
+	tell_manager(ready_fd >= 0, "READY=1");
 	r = server_run(server, stop_fd, err);
+	tell_manager(ready_fd >= 0, "STOPPING=1");
 	if (!activated)
 		listen_remove(runtime_dir);
 	log_info("layerd ends; what is mounted stays mounted");

@@ -8,12 +8,22 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <stdbool.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 
 #define SOCKET_NAME "layerd.sock"
 #define LISTEN_FIRST_FD 3
+
+static bool is_listening(int fd)
+{
+	socklen_t size = sizeof(int);
+	int yes = 0;
+
+	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &yes, &size) == 0 &&
+	       yes;
+}
 
 /* The first descriptor that systemd passes to this very process. */
 static int activated_socket(void)
@@ -26,7 +36,9 @@ static int activated_socket(void)
 		return -1;
 	(void)unsetenv("LISTEN_PID");
 	(void)unsetenv("LISTEN_FDS");
-	if (fcntl(LISTEN_FIRST_FD, F_SETFD, FD_CLOEXEC) < 0)
+	/* Not closed meanwhile, and then opened for something else. */
+	if (!is_listening(LISTEN_FIRST_FD) ||
+	    fcntl(LISTEN_FIRST_FD, F_SETFD, FD_CLOEXEC) < 0)
 		return -1;
 	return LISTEN_FIRST_FD;
 }
