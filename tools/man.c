@@ -86,6 +86,11 @@ static void synopsis(const struct man *m, const struct command *c)
 	}
 	if (c->options && c->options->name)
 		fputs(" [\\fIOPTION\\fR]...", m->f);
+	if (c->tail) {
+		fputs(" [\\-\\- \\fI", m->f);
+		roff_string(m->f, c->tail);
+		fputs("\\fR]", m->f);
+	}
 	fputc('\n', m->f);
 }
 
