@@ -98,6 +98,13 @@ static int check_value(const char *key, const char *value, struct err *err)
 	return 0;
 }
 
+int version_label_check(const char *key, const char *value, struct err *err)
+{
+	int r = check_key(key, err);
+
+	return r < 0 || !value ? r : check_value(key, value, err);
+}
+
 /* Where key stands among the labels, or belongs. */
 static size_t find_label(const struct version *v, const char *key,
 			 bool *ret_found)
@@ -123,10 +130,7 @@ int version_add_label(struct version *v, const char *key, const char *value,
 	size_t at;
 	int r;
 
-	r = check_key(key, err);
-	if (r < 0)
-		return r;
-	r = check_value(key, value, err);
+	r = version_label_check(key, value, err);
 	if (r < 0)
 		return r;
 	at = find_label(v, key, &found);

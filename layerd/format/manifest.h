@@ -79,6 +79,9 @@ int version_add_label(struct version *v, const char *key, const char *value,
 int version_set_message(struct version *v, const char *message,
 			struct err *err);
 
+/* Whether a label keeps these rules; value may be NULL. -EINVAL. */
+int version_label_check(const char *key, const char *value, struct err *err);
+
 /*
  * Appends manifest and config to the buffers and sets v->digest. volume and
  * sequence must be set. -EINVAL when labels make the manifest larger than

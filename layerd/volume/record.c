@@ -4,14 +4,26 @@
 
 #include "util/cleanup.h"
 #include "util/json.h"
+#include "volume/label.h"
 
 #include <errno.h>
 
-static json_t *encode_digest(const struct digest *d)
+#define NAME_SIZE (7 + DIGEST_HEX_SIZE)
+
+/* "sha256:" and the digits; that form alone, so that no version has two. */
+static char *digest_name(const struct digest *d, char name[static NAME_SIZE])
 {
 	char hex[DIGEST_HEX_SIZE];
 
-	return json_sprintf("sha256:%s", digest_hex(d, hex));
+	(void)snprintf(name, NAME_SIZE, "sha256:%s", digest_hex(d, hex));
+	return name;
+}
+
+static json_t *encode_digest(const struct digest *d)
+{
+	char name[NAME_SIZE];
+
+	return json_string(digest_name(d, name));
 }
 
 static json_t *encode_tags(const struct volume *v)
@@ -47,6 +59,44 @@ static json_t *encode_lease(const struct volume *v)
 	return lease;
 }
 
+/* The labels of one version, from *i on. */
+static json_t *encode_version_labels(const struct volume *v, size_t *i)
+{
+	const struct digest *version = &v->labels[*i].version;
+	json_t *labels = json_object();
+
+	for (;
+	     *i < v->n_labels && digest_equal(&v->labels[*i].version, version);
+	     (*i)++) {
+		const struct volume_label *l = &v->labels[*i];
+
+		if (json_object_set_new(labels, l->key,
+					l->value ? json_string(l->value)
+						 : json_null()) < 0) {
+			json_decref(labels);
+			return NULL;
+		}
+	}
+	return labels;
+}
+
+/* Adds them, where there are any. */
+static int encode_labels(const struct volume *v, json_t *root)
+{
+	_cleanup_(json_decrefp) json_t *all = json_object();
+	char name[NAME_SIZE];
+
+	for (size_t i = 0; i < v->n_labels;) {
+		digest_name(&v->labels[i].version, name);
+		if (json_object_set_new(all, name,
+					encode_version_labels(v, &i)) < 0)
+			return -ENOMEM;
+	}
+	if (v->n_labels && json_object_set(root, "labels", all) < 0)
+		return -ENOMEM;
+	return all ? 0 : -ENOMEM;
+}
+
 int volume_record_encode(const struct volume *v, struct buf *b)
 {
 	_cleanup_(json_decrefp) json_t *root = NULL;
@@ -60,6 +110,8 @@ int volume_record_encode(const struct volume *v, struct buf *b)
 		return -ENOMEM;
 	if (v->has_head &&
 	    json_object_set_new(root, "head", encode_digest(&v->head)) < 0)
+		return -ENOMEM;
+	if (encode_labels(v, root) < 0)
 		return -ENOMEM;
 	return buf_add_json(b, root, JSON_SORT_KEYS | JSON_COMPACT);
 }
@@ -93,19 +145,88 @@ static int decode_tags(json_t *tags, struct volume *v)
 	return 0;
 }
 
+static int add_label(struct volume *v, const struct digest *version,
+		     const char *key, const json_t *value)
+{
+	const char *text = json_string_value(value);
+	struct volume_label *l = &v->labels[v->n_labels];
+
+	if ((!text && !json_is_null(value)) ||
+	    (text && strlen(text) != json_string_length(value)) ||
+	    version_label_check(key, text, NULL) < 0)
+		return -EBADMSG;
+	l->version = *version;
+	l->key = strdup(key);
+	l->value = text ? strdup(text) : NULL;
+	v->n_labels++;
+	return l->key && !l->value == !text ? 0 : -ENOMEM;
+}
+
+/* The labels of one version; at least one, so that a record has one form. */
+static int decode_version_labels(const char *name, json_t *labels,
+				 struct volume *v)
+{
+	struct volume_label *all;
+	struct digest version;
+	char proper[NAME_SIZE];
+	const char *key;
+	json_t *value;
+	int r = 0;
+
+	if (digest_parse(name, &version) < 0 ||
+	    strcmp(digest_name(&version, proper), name) != 0 ||
+	    !json_is_object(labels) || !json_object_size(labels) ||
+	    v->n_labels + json_object_size(labels) > VOLUME_LABELS_MAX)
+		return -EBADMSG;
+	all = reallocarray(v->labels, v->n_labels + json_object_size(labels),
+			   sizeof(*all));
+	if (!all)
+		return -ENOMEM;
+	v->labels = all;
+	json_object_foreach (labels, key, value) {
+		r = add_label(v, &version, key, value);
+		if (r < 0)
+			break;
+	}
+	return r;
+}
+
+static int decode_labels(json_t *labels, struct volume *v)
+{
+	const char *name;
+	json_t *value;
+	int r = 0;
+
+	if (!labels)
+		return 0;
+	if (!json_is_object(labels))
+		return -EBADMSG;
+	json_object_foreach (labels, name, value) {
+		r = decode_version_labels(name, value, v);
+		if (r < 0)
+			return r;
+	}
+	if (v->n_labels)
+		qsort(v->labels, v->n_labels, sizeof(*v->labels),
+		      volume_label_compare);
+	return 0;
+}
+
 static int decode(json_t *root, struct volume *v)
 {
 	const char *name, *head = NULL, *host = NULL, *session = NULL;
 	json_int_t format, created, modified, sequence, epoch;
-	json_t *tags;
+	json_t *tags, *labels = NULL;
+	int r;
 
 	if (json_unpack(root,
 			"{s:I, s:s, s:I, s:I, s:I, s?s, s:o, "
-			"s:{s:I, s?s, s?s}}",
+			"s?o, s:{s:I, s?s, s?s}}",
 			"format", &format, "name", &name, "created", &created,
 			"modified", &modified, "sequence", &sequence, "head",
-			&head, "tags", &tags, "lease", "epoch", &epoch, "host",
-			&host, "session", &session) < 0)
+			&head, "tags", &tags, "labels", &labels, "lease",
+			"epoch", &epoch, "host", &host, "session",
+			&session) < 0)
 		return -EBADMSG;
 	if (format != 1 || strcmp(name, v->name) != 0 || sequence < 0 ||
 	    sequence > (json_int_t)SEQUENCE_MAX || epoch < 0 ||
@@ -123,7 +244,8 @@ static int decode(json_t *root, struct volume *v)
 	v->lease_session = session ? strdup(session) : NULL;
 	if (host && (!v->lease_host || !v->lease_session))
 		return -ENOMEM;
-	return decode_tags(tags, v);
+	r = decode_tags(tags, v);
+	return r < 0 ? r : decode_labels(labels, v);
 }
 
 int volume_record_decode(const uint8_t *data, size_t size, struct volume *v,

@@ -5,15 +5,22 @@
  * The bytes of volumes/NAME/head.json, one object with sorted keys:
  *
  *   {"created":SECONDS, "format":1, "head":DIGEST,
+ *    "labels":{DIGEST:{KEY:VALUE or null, ...}, ...},
  *    "lease":{"epoch":N, "host":ID, "session":ID}, "modified":SECONDS,
  *    "name":NAME, "sequence":N, "tags":{TAG:DIGEST, ...}}
  *
  * "head" is absent until something is sealed, "host" and "session" while nobody
- * writes. DIGEST is "sha256:" and 64 hex digits.
+ * writes, "labels" while there are none. DIGEST is "sha256:" and 64 hex digits.
+ * A reader that does not know a member ignores it, and loses it when it writes
+ * the record. Labels came to format 1 that way.
  */
 
 #include "util/buf.h"
 #include "volume/volume.h"
+
+/* Of a record. What lets it grow, tags and labels, ends well below, so that a
+ * lease and a new version always fit. */
+#define VOLUME_RECORD_MAX (4u << 20)
 
 /* Appends v's record. -ENOMEM. */
 int volume_record_encode(const struct volume *v, struct buf *b);

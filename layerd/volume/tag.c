@@ -6,18 +6,6 @@
 #include <errno.h>
 #include <string.h>
 
-/* So often somebody else may change the record first. */
-#define TRIES 16
-
-static int too_often(const char *volume, struct err *err)
-{
-	return err_set(
-		err, ESTALE,
-		"volume %s was changed by others each of the %d times "
-		"that its tags were to be written; run the command again",
-		volume, TRIES);
-}
-
 /* Where a tag is, or where it would be. */
 static size_t find(const struct volume *v, const char *tag, bool *ret_found)
 {
@@ -70,111 +58,80 @@ static void drop(struct volume *v, size_t at)
 		(v->n_tags - at) * sizeof(*v->tags));
 }
 
-static int try_tag(struct host *h, const char *volume, const char *tag,
-		   const struct digest *version, bool move, bool *ret_moved,
-		   struct digest *ret_previous, struct err *err)
+/* One change of a tag; without a version it is taken away. */
+struct change {
+	const char *tag;
+	const struct digest *version;
+	bool move;
+	bool moved;
+	struct digest previous;
+};
+
+static int set(struct volume *v, void *ctx, struct err *err)
 {
-	_cleanup_(volume_freep) struct volume *v = NULL;
+	struct change *c = ctx;
 	char hex[DIGEST_HEX_SIZE];
 	bool found;
-	size_t at;
-	int r = volume_load(h, volume, &v, err);
+	size_t at = find(v, c->tag, &found);
+	int r = 0;
 
-	if (r < 0)
-		return r;
-	at = find(v, tag, &found);
-	*ret_moved = found && !digest_equal(&v->tags[at].version, version);
-	if (found && !*ret_moved)
+	c->moved = found && !digest_equal(&v->tags[at].version, c->version);
+	if (found && !c->moved)
 		return 0;
-	if (found && !move)
+	if (found && !c->move)
 		return err_set(err, EEXIST,
 			       "%s:%s is version sha256:%.12s already; use "
 			       "--move to have it stand for another one",
-			       volume, tag,
+			       v->name, c->tag,
 			       digest_hex(&v->tags[at].version, hex));
 	if (found) {
-		*ret_previous = v->tags[at].version;
-		v->tags[at].version = *version;
+		c->previous = v->tags[at].version;
+		v->tags[at].version = *c->version;
 	} else {
-		r = insert(v, at, tag, version, err);
+		r = insert(v, at, c->tag, c->version, err);
 	}
-	return r < 0 ? r : volume_save(h, v, err);
+	return r < 0 ? r : VOLUME_CHANGED;
 }
 
-static int try_untag(struct host *h, const char *volume, const char *tag,
-		     struct digest *ret_previous, struct err *err)
+static int unset(struct volume *v, void *ctx, struct err *err)
 {
-	_cleanup_(volume_freep) struct volume *v = NULL;
+	struct change *c = ctx;
 	bool found;
-	size_t at;
-	int r = volume_load(h, volume, &v, err);
+	size_t at = find(v, c->tag, &found);
 
-	if (r < 0)
-		return r;
-	at = find(v, tag, &found);
 	if (!found)
 		return err_set(err, ENOENT,
 			       "volume %s has no tag %s; \"layerctl tag %s\" "
 			       "lists them",
-			       volume, tag, volume);
-	*ret_previous = v->tags[at].version;
+			       v->name, c->tag, v->name);
+	c->previous = v->tags[at].version;
 	drop(v, at);
-	return volume_save(h, v, err);
-}
-
-/* One change of a tag; without a version it is taken away. */
-struct change {
-	const char *volume;
-	const char *tag;
-	const struct digest *version;
-	bool move;
-	bool *ret_moved;
-	struct digest *ret_previous;
-};
-
-static int try_change(struct host *h, const struct change *c, struct err *err)
-{
-	if (!c->version)
-		return try_untag(h, c->volume, c->tag, c->ret_previous, err);
-	return try_tag(h, c->volume, c->tag, c->version, c->move, c->ret_moved,
-		       c->ret_previous, err);
-}
-
-static int change(struct host *h, const struct change *c, struct err *err)
-{
-	for (int i = 0; i < TRIES; i++) {
-		struct err problem = ERR_INIT;
-		int r = try_change(h, c, &problem);
-
-		if (r == -ESTALE)
-			continue;
-		if (r < 0 && err)
-			*err = problem;
-		return r;
-	}
-	return too_often(c->volume, err);
+	return VOLUME_CHANGED;
 }
 
 int volume_tag(struct host *h, const char *volume, const char *tag,
 	       const struct digest *version, bool move, bool *ret_moved,
 	       struct digest *ret_previous, struct err *err)
 {
-	const struct change c = {.volume = volume,
-				 .tag = tag,
-				 .version = version,
-				 .move = move,
-				 .ret_moved = ret_moved,
-				 .ret_previous = ret_previous};
+	struct change c = {.tag = tag, .version = version, .move = move};
 	int r = tag_name_check(tag, err);
 
-	return r < 0 ? r : change(h, &c, err);
+	if (r == 0)
+		r = volume_change(h, volume, set, &c, err);
+	if (r < 0)
+		return r;
+	*ret_moved = c.moved;
+	*ret_previous = c.previous;
+	return 0;
 }
 
 int volume_untag(struct host *h, const char *volume, const char *tag,
 		 struct digest *ret_previous, struct err *err)
 {
-	const struct change c = {
-		.volume = volume, .tag = tag, .ret_previous = ret_previous};
+	struct change c = {.tag = tag};
+	int r = volume_change(h, volume, unset, &c, err);
 
-	return change(h, &c, err);
+	if (r == 0)
+		*ret_previous = c.previous;
+	return r;
 }

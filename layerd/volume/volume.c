@@ -18,7 +18,8 @@
 #include <errno.h>
 #include <time.h>
 
-#define RECORD_MAX (4u << 20)
+/* So often somebody else may change a record first. */
+#define CHANGE_TRIES 16
 
 static struct volume *volume_new(const char *name)
 {
@@ -38,6 +39,11 @@ struct volume *volume_free(struct volume *v)
 	for (size_t i = 0; i < v->n_tags; i++)
 		free(v->tags[i].name);
 	free(v->tags);
+	for (size_t i = 0; i < v->n_labels; i++) {
+		free(v->labels[i].key);
+		free(v->labels[i].value);
+	}
+	free(v->labels);
 	free(v->lease_host);
 	free(v->lease_session);
 	free(v->name);
@@ -99,8 +105,8 @@ int volume_load(struct host *h, const char *name, struct volume **ret,
 	v = volume_new(name);
 	if (!v)
 		return err_oom(err);
-	r = store_read_record(h->store, store_key_head(key, name), RECORD_MAX,
-			      &b, &v->record, err);
+	r = store_read_record(h->store, store_key_head(key, name),
+			      VOLUME_RECORD_MAX, &b, &v->record, err);
 	if (r == -ENOENT)
 		return err_set(err, r,
 			       "there is no volume %s; \"layerctl ls\" lists "
@@ -130,6 +136,40 @@ int volume_save(struct host *h, struct volume *v, struct err *err)
 			       "volume %s was changed by somebody else at the "
 			       "same time; run the command again",
 			       v->name);
+	return r;
+}
+
+/* -ESTALE without a text: somebody was quicker. */
+static int try_change(struct host *h, const char *name, volume_change_fn fn,
+		      void *ctx, struct err *err)
+{
+	_cleanup_(volume_freep) struct volume *v = NULL;
+	struct err problem = ERR_INIT;
+	int r = volume_load(h, name, &v, err);
+
+	if (r == 0)
+		r = fn(v, ctx, err);
+	if (r <= 0)
+		return r;
+	r = volume_save(h, v, &problem);
+	if (r < 0 && r != -ESTALE && err)
+		*err = problem;
+	return r;
+}
+
+int volume_change(struct host *h, const char *name, volume_change_fn fn,
+		  void *ctx, struct err *err)
+{
+	int r = -ESTALE;
+
+	for (int i = 0; r == -ESTALE && i < CHANGE_TRIES; i++)
+		r = try_change(h, name, fn, ctx, err);
+	if (r == -ESTALE)
+		return err_set(err, r,
+			       "volume %s was changed by others each of the %d "
+			       "times that its record was to be written; run "
+			       "the command again",
+			       name, CHANGE_TRIES);
 	return r;
 }
 

@@ -23,6 +23,16 @@ struct volume_tag {
 	struct digest version;
 };
 
+/*
+ * A label that a version was given after it was sealed, in place of one of its
+ * manifest if that has the key too; value NULL: the manifest's is taken away.
+ */
+struct volume_label {
+	struct digest version;
+	char *key;
+	char *value;
+};
+
 struct volume {
 	char *name;
 	bool has_head;
@@ -32,6 +42,8 @@ struct volume {
 	int64_t modified;
 	struct volume_tag *tags; /* sorted by name */
 	size_t n_tags;
+	struct volume_label *labels; /* sorted by version, then key */
+	size_t n_labels;
 
 	/* The right to write: empty when nobody has it. */
 	char *lease_host;
@@ -56,6 +68,16 @@ int volume_load(struct host *h, const char *name, struct volume **ret,
 
 /* Writes a changed record back. -ESTALE when somebody changed it meanwhile. */
 int volume_save(struct host *h, struct volume *v, struct err *err);
+
+/*
+ * Changes a record: loads it, has fn change it, and writes it back. When others
+ * were quicker all of that is done again, some times, before it is -ESTALE. fn
+ * returns VOLUME_CHANGED, 0 when there is nothing to write, or an error.
+ */
+#define VOLUME_CHANGED 1
+typedef int (*volume_change_fn)(struct volume *v, void *ctx, struct err *err);
+int volume_change(struct host *h, const char *name, volume_change_fn fn,
+		  void *ctx, struct err *err);
 
 /* Calls fn for each volume by name. A volume that cannot be read is reported
  * to fn as NULL with its name and err's sentence. */

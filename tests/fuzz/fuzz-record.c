@@ -6,6 +6,7 @@
 #include "fuzz.h"
 
 #include "util/cleanup.h"
+#include "volume/label.h"
 #include "volume/record.h"
 
 #include <errno.h>
@@ -36,6 +37,14 @@ static void check(const struct volume *v)
 	for (size_t i = 0; i < v->n_tags; i++)
 		if (tag_name_check(v->tags[i].name, NULL) < 0 ||
 		    (i && strcmp(v->tags[i - 1].name, v->tags[i].name) >= 0))
+			abort();
+	if (v->n_labels > VOLUME_LABELS_MAX)
+		abort();
+	for (size_t i = 0; i < v->n_labels; i++)
+		if (version_label_check(v->labels[i].key, v->labels[i].value,
+					NULL) < 0 ||
+		    (i && volume_label_compare(&v->labels[i - 1],
+					       &v->labels[i]) >= 0))
 			abort();
 }
 
