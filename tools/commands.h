@@ -17,6 +17,7 @@ extern const struct command command_finalize;
 extern const struct command command_seal;
 extern const struct command command_fork;
 extern const struct command command_tag;
+extern const struct command command_label;
 extern const struct command command_reset;
 extern const struct command command_diff;
 extern const struct command command_du;

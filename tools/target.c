@@ -97,7 +97,7 @@ json_t *target_layer_path(const char *word)
 	return message_bytes(s, n);
 }
 
-static int add_label(json_t *labels, const char *word, struct err *err)
+int target_add_label(json_t *labels, const char *word, struct err *err)
 {
 	const char *equals = strchr(word, '=');
 	_cleanup_free_ char *key = NULL;
@@ -127,7 +127,7 @@ int target_labels(const struct args *a, json_t **ret, struct err *err)
 	if (!labels)
 		return err_oom(err);
 	for (size_t i = 0; (word = args_value_at(a, "label", i)); i++) {
-		int r = add_label(labels, word, err);
+		int r = target_add_label(labels, word, err);
 
 		if (r < 0)
 			return r;

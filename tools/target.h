@@ -37,3 +37,6 @@ json_t *target_layer_path(const char *word);
 /* The labels of all --label options as an object, NULL without any in *ret. */
 struct args;
 int target_labels(const struct args *a, json_t **ret, struct err *err);
+
+/* Adds one label, written KEY=VALUE. -EINVAL, also when it is there already. */
+int target_add_label(json_t *labels, const char *word, struct err *err);

@@ -156,6 +156,33 @@ int call_get_labels(struct call *c, struct label **ret, size_t *ret_n)
 	return 0;
 }
 
+int call_get_strings(struct call *c, const char *name, const char ***ret,
+		     size_t *ret_n)
+{
+	_cleanup_free_ const char **strings = NULL;
+	json_t *list = member(c, name);
+	json_t *value;
+	size_t i;
+
+	*ret = NULL;
+	*ret_n = 0;
+	if (!list)
+		return 0;
+	if (!json_is_array(list))
+		return wrong_type(c, name, "a list of strings");
+	strings = calloc(json_array_size(list) + 1, sizeof(*strings));
+	if (!strings)
+		return err_oom(&c->err);
+	json_array_foreach (list, i, value) {
+		if (!is_text(value))
+			return wrong_type(c, name, "a list of strings");
+		strings[i] = json_string_value(value);
+	}
+	*ret = TAKE_PTR(strings);
+	*ret_n = json_array_size(list);
+	return 0;
+}
+
 void target_release(struct target *t)
 {
 	free(t->path);

@@ -62,6 +62,11 @@ int call_get_strings(struct call *c, const char *name, const char ***ret,
 /* The same as call_get_string() for a member that must be there. */
 int call_need_string(struct call *c, const char *name, const char **ret);
 
+/* The optional member of that name, a list of strings, as an array that is the
+ * caller's; the strings borrow. */
+int call_get_strings(struct call *c, const char *name, const char ***ret,
+		     size_t *ret_n);
+
 /* The optional member "path", a path in a layer or version, without '/' at
  * either end: "" is the root. A C string. */
 int call_get_layer_path(struct call *c, struct buf *b);

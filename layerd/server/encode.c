@@ -4,6 +4,7 @@
 
 #include "proto/message.h"
 #include "util/cleanup.h"
+#include "volume/label.h"
 
 #include <string.h>
 
@@ -53,13 +54,31 @@ static json_t *encode_tags(const struct version *v, const struct volume *volume)
 	return tags;
 }
 
-static json_t *encode_labels(const struct version *v)
+/* Those of the manifest and those of the record, which go before, by key. */
+static json_t *encode_labels(const struct version *v,
+			     const struct volume *volume)
 {
+	const struct volume_label *later = NULL;
 	json_t *labels = json_object();
+	size_t n = 0, k = 0;
 
-	for (size_t i = 0; i < v->n_labels; i++)
-		(void)json_object_set_new(labels, v->labels[i].key,
-					  json_string(v->labels[i].value));
+	if (volume)
+		later = volume_labels_of(volume, &v->digest, &n);
+	for (size_t i = 0; i < v->n_labels || k < n;) {
+		const struct label *sealed =
+			i < v->n_labels ? &v->labels[i] : NULL;
+		int order = !sealed  ? 1
+			    : k == n ? -1
+				     : strcmp(sealed->key, later[k].key);
+		const char *key = order < 0 ? sealed->key : later[k].key;
+		const char *value = order < 0 ? sealed->value : later[k].value;
+
+		if (value)
+			(void)json_object_set_new(labels, key,
+						  json_string(value));
+		i += order <= 0;
+		k += order >= 0;
+	}
 	return labels;
 }
 
@@ -80,7 +99,7 @@ json_t *encode_version(const struct version *v, const struct volume *volume,
 		"volume", v->volume ? v->volume : "", "sequence",
 		(json_int_t)v->sequence, "created", encode_time(v->created),
 		"message", v->message ? v->message : "", "labels",
-		encode_labels(v), "parent",
+		encode_labels(v, volume), "parent",
 		v->has_parent ? encode_digest(&v->parent) : json_null(),
 		"consistency", v->consistency ? v->consistency : "", "added",
 		(json_int_t)v->added, "changed", (json_int_t)v->changed, "size",

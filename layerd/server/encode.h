@@ -12,7 +12,8 @@ json_t *encode_digest(const struct digest *d);
 json_t *encode_time(int64_t seconds);
 json_t *encode_bytes(const char *s);
 
-/* volume (may be NULL) and sequence (0: none) give reference and tags. */
+/* volume (may be NULL) and sequence (0: none) give reference, tags and the
+ * labels of the volume's record. */
 json_t *encode_version(const struct version *v, const struct volume *volume,
 		       uint64_t sequence);
 json_t *encode_entry(const struct entry *e);

@@ -1,24 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tag, Untag, Tags, Reset: how volumes are kept in order. */
+/* Tag, Untag, Tags, Label, Reset: how volumes are kept in order. */
 #include "server/methods.h"
 
 #include "format/reference.h"
 #include "server/encode.h"
 #include "util/cleanup.h"
+#include "volume/label.h"
 #include "volume/tag.h"
 
 #include <errno.h>
 
+/* what belongs to the volume: "a tag". */
 static int resolve_in_volume(struct call *c, const char *reference,
-			     struct resolved *ret)
+			     const char *what, struct resolved *ret)
 {
 	int r = reference_resolve(c->host, reference, ret, &c->err);
 
 	if (r == 0 && !ret->volume)
 		return err_set(&c->err, EINVAL,
-			       "%s says no volume, and a tag belongs to one; "
+			       "%s says no volume, and %s belongs to one; "
 			       "name the version as NAME@SEQUENCE",
-			       reference);
+			       reference, what);
 	return r;
 }
 
@@ -35,7 +37,7 @@ int method_tag(struct call *c)
 	if (r == 0)
 		r = call_get_bool(c, "move", &move);
 	if (r == 0)
-		r = resolve_in_volume(c, reference, &found);
+		r = resolve_in_volume(c, reference, "a tag", &found);
 	if (r == 0)
 		r = volume_tag(c->host, found.volume->name, tag, &found.version,
 			       move, &moved, &previous, &c->err);
@@ -90,6 +92,61 @@ int method_tags(struct call *c)
 					"version",
 					encode_digest(&v->tags[i].version)));
 	c->reply = json_pack("{s:o}", "tags", tags);
+	return c->reply ? 0 : err_oom(&c->err);
+}
+
+/* The changes of a call, which borrow from it; *ret is the caller's. */
+static int get_label_changes(struct call *c, struct label_change **ret,
+			     size_t *ret_n)
+{
+	_cleanup_free_ struct label_change *changes = NULL;
+	_cleanup_free_ struct label *labels = NULL;
+	_cleanup_free_ const char **keys = NULL;
+	size_t n_labels, n_keys;
+	int r = call_get_labels(c, &labels, &n_labels);
+
+	if (r == 0)
+		r = call_get_strings(c, "remove", &keys, &n_keys);
+	if (r < 0)
+		return r;
+	changes = calloc(n_labels + n_keys + 1, sizeof(*changes));
+	if (!changes)
+		return err_oom(&c->err);
+	for (size_t i = 0; i < n_labels; i++)
+		changes[i] =
+			(struct label_change){labels[i].key, labels[i].value};
+	for (size_t i = 0; i < n_keys; i++)
+		changes[n_labels + i] = (struct label_change){keys[i], NULL};
+	*ret = TAKE_PTR(changes);
+	*ret_n = n_labels + n_keys;
+	return 0;
+}
+
+int method_label(struct call *c)
+{
+	_cleanup_(version_freep) struct version *version = NULL;
+	_cleanup_free_ struct label_change *changes = NULL;
+	_cleanup_(volume_freep) struct volume *v = NULL;
+	_cleanup_resolved_ struct resolved found = {0};
+	const char *reference;
+	size_t n = 0;
+	int r = call_need_string(c, "reference", &reference);
+
+	if (r == 0)
+		r = get_label_changes(c, &changes, &n);
+	if (r == 0)
+		r = resolve_in_volume(c, reference, "a label", &found);
+	if (r == 0)
+		r = version_load(c->host, &found.version, &version, &c->err);
+	if (r == 0)
+		r = volume_label(c->host, found.volume->name, version, changes,
+				 n, &c->err);
+	if (r == 0)
+		r = volume_load(c->host, found.volume->name, &v, &c->err);
+	if (r < 0)
+		return r;
+	c->reply = json_pack("{s:o}", "version",
+			     encode_version(version, v, found.sequence));
 	return c->reply ? 0 : err_oom(&c->err);
 }
 

@@ -13,6 +13,7 @@ int method_fork(struct call *c);
 int method_tag(struct call *c);
 int method_untag(struct call *c);
 int method_tags(struct call *c);
+int method_label(struct call *c);
 int method_reset(struct call *c);
 int method_list(struct call *c);
 int method_log(struct call *c);

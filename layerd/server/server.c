@@ -38,6 +38,7 @@ static const struct {
 	{"Tag", method_tag},
 	{"Untag", method_untag},
 	{"Tags", method_tags},
+	{"Label", method_label},
 	{"Reset", method_reset},
 	{"List", method_list},
 	{"Log", method_log},
