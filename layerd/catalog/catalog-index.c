@@ -124,18 +124,6 @@ static int remove_pack(struct catalog *c, const struct digest *pack,
 	return r < 0 ? r : remove_row(c, QUERY_PACK_REMOVE, id, err);
 }
 
-/* Ends the transaction; a failed one leaves nothing behind. */
-static int finish(struct catalog *c, int r, struct err *err)
-{
-	if (r == 0)
-		r = query_simple(c, QUERY_COMMIT, err);
-	/* SQLite rolls back by itself when the disk is full or fails, and takes
-	 * a second time for an error of ours. */
-	if (r < 0 && !sqlite3_get_autocommit(c->db))
-		(void)query_simple(c, QUERY_ROLLBACK, NULL);
-	return r;
-}
-
 int catalog_add_pack(struct catalog *c, const struct digest *pack,
 		     const struct pack_toc *toc, struct err *err)
 {
@@ -144,7 +132,7 @@ int catalog_add_pack(struct catalog *c, const struct digest *pack,
 	pthread_mutex_lock(&c->lock);
 	r = query_simple(c, QUERY_BEGIN, err);
 	if (r == 0)
-		r = finish(c, add_pack(c, pack, toc, err), err);
+		r = query_finish(c, add_pack(c, pack, toc, err), err);
 	pthread_mutex_unlock(&c->lock);
 	return r;
 }
@@ -157,7 +145,7 @@ int catalog_remove_pack(struct catalog *c, const struct digest *pack,
 	pthread_mutex_lock(&c->lock);
 	r = query_simple(c, QUERY_BEGIN, err);
 	if (r == 0)
-		r = finish(c, remove_pack(c, pack, err), err);
+		r = query_finish(c, remove_pack(c, pack, err), err);
 	pthread_mutex_unlock(&c->lock);
 	return r;
 }

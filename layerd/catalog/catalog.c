@@ -117,7 +117,9 @@ static int probe(struct catalog *c)
 		      "SELECT * FROM pack LIMIT 1; SELECT * FROM chunk LIMIT 1;"
 		      "SELECT * FROM version LIMIT 1;"
 		      "SELECT * FROM layer LIMIT 1;"
-		      "SELECT * FROM cache LIMIT 1;");
+		      "SELECT * FROM cache LIMIT 1;"
+		      "SELECT * FROM listed LIMIT 1;"
+		      "SELECT * FROM entry LIMIT 1;");
 }
 
 /* 0, CATALOG_E_NEW, or -EBADMSG for a newer schema; *ret_code is SQLite's. */

@@ -124,6 +124,25 @@ uint64_t query_get_number(struct query *q, int column)
 	return (uint64_t)sqlite3_column_int64(q->statement, column);
 }
 
+int query_get_text(struct query *q, int column, char **ret, struct err *err)
+{
+	const char *s = (const char *)sqlite3_column_text(q->statement, column);
+	int n = sqlite3_column_bytes(q->statement, column);
+
+	if (!s || strlen(s) != (size_t)n)
+		return query_error(q->catalog, SQLITE_CORRUPT, err);
+	*ret = strdup(s);
+	return *ret ? 0 : err_oom(err);
+}
+
+int query_get_blob(struct query *q, int column, struct buf *b, struct err *err)
+{
+	const void *p = sqlite3_column_blob(q->statement, column);
+	int n = sqlite3_column_bytes(q->statement, column);
+
+	return n && buf_add(b, p, (size_t)n) < 0 ? err_oom(err) : 0;
+}
+
 int query_run(struct query *q, struct err *err)
 {
 	int r;
@@ -139,4 +158,15 @@ int query_simple(struct catalog *c, enum schema_query which, struct err *err)
 	_cleanup_query_ struct query q = query_start(c, which);
 
 	return query_run(&q, err);
+}
+
+int query_finish(struct catalog *c, int r, struct err *err)
+{
+	if (r == 0)
+		r = query_simple(c, QUERY_COMMIT, err);
+	/* SQLite rolls back by itself when the disk is full or fails, and takes
+	 * a second time for an error of ours. */
+	if (r < 0 && !sqlite3_get_autocommit(c->db))
+		(void)query_simple(c, QUERY_ROLLBACK, NULL);
+	return r;
 }

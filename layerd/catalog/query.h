@@ -49,12 +49,19 @@ int query_step(struct query *q, struct err *err);
 int query_get_digest(struct query *q, int column, struct digest *ret,
 		     struct err *err);
 uint64_t query_get_number(struct query *q, int column);
+/* Copies, the caller's. A text has no NUL in it. */
+int query_get_text(struct query *q, int column, char **ret, struct err *err);
+int query_get_blob(struct query *q, int column, struct buf *b, struct err *err);
 
 /* A statement that returns no rows. */
 int query_run(struct query *q, struct err *err);
 
 /* BEGIN, COMMIT or ROLLBACK. */
 int query_simple(struct catalog *c, enum schema_query which, struct err *err);
+
+/* Ends a transaction; a failed one (r < 0) leaves nothing behind. Returns r or
+ * the error of the end. With the lock held. */
+int query_finish(struct catalog *c, int r, struct err *err);
 
 /* Behind the catalog's path: a file that says that the catalog is damaged. */
 #define CATALOG_DAMAGED ".damaged"

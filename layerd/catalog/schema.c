@@ -29,6 +29,23 @@ const char *const schema_steps[] = {
 	"  boot_id TEXT NOT NULL, created INTEGER NOT NULL);"
 	"CREATE TABLE cache (tar BLOB PRIMARY KEY, bytes INTEGER NOT NULL,"
 	"  used INTEGER NOT NULL) WITHOUT ROWID;",
+	/*
+	 * 2. entry has what versions are searched by, newest first: of all
+	 * volumes, or of one. labels are those of the manifest, each as key,
+	 * NUL, value, NUL. listed says up to which number the entries of a
+	 * volume were made, and what its head was then.
+	 */
+	"CREATE TABLE listed (volume TEXT PRIMARY KEY,"
+	"  sequence INTEGER NOT NULL, head BLOB NOT NULL) WITHOUT ROWID;"
+	"CREATE TABLE entry (volume TEXT NOT NULL, sequence INTEGER NOT NULL,"
+	"  digest BLOB NOT NULL, created INTEGER NOT NULL,"
+	"  nsec INTEGER NOT NULL, message TEXT NOT NULL, labels BLOB NOT NULL,"
+	"  PRIMARY KEY (volume, sequence)) WITHOUT ROWID;"
+	"CREATE INDEX entry_all ON entry"
+	"  (created, nsec, digest, volume, sequence);"
+	"CREATE INDEX entry_of ON entry"
+	"  (volume, created, nsec, digest, sequence);"
+	"CREATE INDEX entry_digest ON entry (digest);",
 };
 
 const size_t schema_version = ARRAY_SIZE(schema_steps);
@@ -74,4 +91,29 @@ const char *const schema_queries[QUERY_COUNT] = {
 		"INSERT INTO cache (tar, bytes, used) VALUES (?1, ?2, ?3)"
 		" ON CONFLICT DO UPDATE SET bytes = ?2, used = ?3",
 	[QUERY_CACHE_REMOVE] = "DELETE FROM cache WHERE tar = ?1",
+	[QUERY_LISTED_GET] =
+		"SELECT sequence, head FROM listed WHERE volume = ?1",
+	[QUERY_LISTED_SET] =
+		"INSERT OR REPLACE INTO listed (volume, sequence, head)"
+		" VALUES (?1, ?2, ?3)",
+	[QUERY_LISTED_REMOVE] = "DELETE FROM listed WHERE volume = ?1",
+	[QUERY_ENTRY_ADD] =
+		"INSERT OR REPLACE INTO entry (volume, sequence, digest,"
+		" created, nsec, message, labels)"
+		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+	[QUERY_ENTRY_REMOVE] = "DELETE FROM entry WHERE volume = ?1",
+	[QUERY_ENTRY_PAGE] =
+		"SELECT volume, sequence, digest, created, nsec, message,"
+		" labels FROM entry WHERE created >= ?1 AND"
+		" (created, nsec, digest, volume, sequence) <"
+		" (?2, ?3, ?4, ?5, ?6) ORDER BY created DESC, nsec DESC,"
+		" digest DESC, volume DESC, sequence DESC LIMIT ?7",
+	[QUERY_ENTRY_PAGE_OF] =
+		"SELECT volume, sequence, digest, created, nsec, message,"
+		" labels FROM entry WHERE volume = ?5 AND created >= ?1 AND"
+		" (created, nsec, digest, sequence) < (?2, ?3, ?4, ?6)"
+		" ORDER BY created DESC, nsec DESC, digest DESC,"
+		" sequence DESC LIMIT ?7",
+	[QUERY_ENTRY_PLACES] = "SELECT volume, sequence FROM entry"
+			       " WHERE digest = ?1 ORDER BY volume, sequence",
 };
