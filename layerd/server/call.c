@@ -128,11 +128,14 @@ int call_get_strings(struct call *c, const char *name, const char ***ret,
 	return 0;
 }
 
-int call_get_labels(struct call *c, struct label **ret, size_t *ret_n)
+static int get_labels(struct call *c, bool any, struct label **ret,
+		      size_t *ret_n)
 {
+	_cleanup_free_ struct label *all = NULL;
 	json_t *labels = member(c, "labels");
 	json_t *value;
 	const char *key;
+	size_t n = 0;
 
 	*ret = NULL;
 	*ret_n = 0;
@@ -140,20 +143,29 @@ int call_get_labels(struct call *c, struct label **ret, size_t *ret_n)
 		return 0;
 	if (!json_is_object(labels))
 		return wrong_type(c, "labels", "an object of strings");
-	*ret = calloc(json_object_size(labels) + 1, sizeof(**ret));
-	if (!*ret)
+	all = calloc(json_object_size(labels) + 1, sizeof(*all));
+	if (!all)
 		return err_oom(&c->err);
 	json_object_foreach (labels, key, value) {
-		if (!is_text(value)) {
-			freep(ret);
-			*ret_n = 0;
+		if (!is_text(value) && !(any && json_is_null(value)))
 			return wrong_type(c, "labels", "an object of strings");
-		}
-		(*ret)[(*ret_n)++] = (struct label){
+		all[n++] = (struct label){
 			.key = (char *)key,
 			.value = (char *)json_string_value(value)};
 	}
+	*ret = TAKE_PTR(all);
+	*ret_n = n;
 	return 0;
+}
+
+int call_get_labels(struct call *c, struct label **ret, size_t *ret_n)
+{
+	return get_labels(c, false, ret, ret_n);
+}
+
+int call_get_wanted_labels(struct call *c, struct label **ret, size_t *ret_n)
+{
+	return get_labels(c, true, ret, ret_n);
 }
 
 int call_get_strings(struct call *c, const char *name, const char ***ret,

@@ -62,6 +62,9 @@ int call_get_strings(struct call *c, const char *name, const char ***ret,
 /* The same as call_get_string() for a member that must be there. */
 int call_need_string(struct call *c, const char *name, const char **ret);
 
+/* The same where null, which is NULL then, stands for any value. */
+int call_get_wanted_labels(struct call *c, struct label **ret, size_t *ret_n);
+
 /* The optional member of that name, a list of strings, as an array that is the
  * caller's; the strings borrow. */
 int call_get_strings(struct call *c, const char *name, const char ***ret,

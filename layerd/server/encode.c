@@ -43,12 +43,12 @@ static json_t *encode_layers(const struct version *v, uint64_t *ret_size)
 	return layers;
 }
 
-static json_t *encode_tags(const struct version *v, const struct volume *volume)
+json_t *encode_tags(const struct volume *volume, const struct digest *version)
 {
 	json_t *tags = json_array();
 
 	for (size_t i = 0; volume && i < volume->n_tags; i++)
-		if (digest_equal(&volume->tags[i].version, &v->digest))
+		if (digest_equal(&volume->tags[i].version, version))
 			(void)json_array_append_new(
 				tags, json_string(volume->tags[i].name));
 	return tags;
@@ -104,7 +104,7 @@ json_t *encode_version(const struct version *v, const struct volume *volume,
 		"consistency", v->consistency ? v->consistency : "", "added",
 		(json_int_t)v->added, "changed", (json_int_t)v->changed, "size",
 		(json_int_t)size, "layers", layers, "tags",
-		encode_tags(v, volume));
+		encode_tags(volume, &v->digest));
 }
 
 const char *encode_kind(uint32_t mode)

@@ -17,6 +17,7 @@ int method_label(struct call *c);
 int method_reset(struct call *c);
 int method_list(struct call *c);
 int method_log(struct call *c);
+int method_find(struct call *c);
 int method_show(struct call *c);
 int method_sessions(struct call *c);
 int method_status(struct call *c);

@@ -42,6 +42,7 @@ static const struct {
 	{"Reset", method_reset},
 	{"List", method_list},
 	{"Log", method_log},
+	{"Find", method_find},
 	{"Show", method_show},
 	{"Sessions", method_sessions},
 	{"Status", method_status},

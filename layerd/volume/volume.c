@@ -173,25 +173,27 @@ int volume_change(struct host *h, const char *name, volume_change_fn fn,
 	return r;
 }
 
-struct each {
-	struct host *host;
-	char **names;
-	size_t n;
-};
+void volume_names_release(struct volume_names *names)
+{
+	for (size_t i = 0; i < names->n; i++)
+		free(names->items[i]);
+	free(names->items);
+	*names = (struct volume_names){0};
+}
 
 static int collect_name(const char *key, uint64_t size, void *ctx,
 			struct err *err)
 {
-	struct each *each = ctx;
-	char **names;
+	struct volume_names *names = ctx;
+	char **items;
 
 	(void)size;
-	names = reallocarray(each->names, each->n + 1, sizeof(*names));
-	if (!names)
+	items = reallocarray(names->items, names->n + 1, sizeof(*items));
+	if (!items)
 		return err_oom(err);
-	each->names = names;
-	names[each->n] = strdup(key);
-	return names[each->n++] ? 0 : err_oom(err);
+	names->items = items;
+	items[names->n] = strdup(key);
+	return items[names->n++] ? 0 : err_oom(err);
 }
 
 static int compare_names(const void *a, const void *b)
@@ -199,25 +201,35 @@ static int compare_names(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+int volume_names_list(struct host *h, struct volume_names *ret, struct err *err)
+{
+	_cleanup_volume_names_ struct volume_names names = {0};
+	int r = store_list_names(h->store, "volumes/", collect_name, &names,
+				 err);
+
+	if (r < 0)
+		return r;
+	if (names.n)
+		qsort(names.items, names.n, sizeof(*names.items),
+		      compare_names);
+	*ret = names;
+	names = (struct volume_names){0};
+	return 0;
+}
+
 int volume_each(struct host *h, volume_fn fn, void *ctx, struct err *err)
 {
-	struct each each = {.host = h};
-	int r;
+	_cleanup_volume_names_ struct volume_names names = {0};
+	int r = volume_names_list(h, &names, err);
 
-	r = store_list_names(h->store, "volumes/", collect_name, &each, err);
-	if (r == 0 && each.n)
-		qsort(each.names, each.n, sizeof(*each.names), compare_names);
-	for (size_t i = 0; r == 0 && i < each.n; i++) {
+	for (size_t i = 0; r == 0 && i < names.n; i++) {
 		_cleanup_(volume_freep) struct volume *v = NULL;
 		struct err problem = ERR_INIT;
 
 		/* A directory without a record is a volume half made. */
-		r = volume_load(h, each.names[i], &v, &problem);
-		r = r == -ENOENT ? 0 : fn(each.names[i], v, &problem, ctx);
+		r = volume_load(h, names.items[i], &v, &problem);
+		r = r == -ENOENT ? 0 : fn(names.items[i], v, &problem, ctx);
 	}
-	for (size_t i = 0; i < each.n; i++)
-		free(each.names[i]);
-	free(each.names);
 	return r;
 }
 

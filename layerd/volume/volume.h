@@ -79,6 +79,16 @@ typedef int (*volume_change_fn)(struct volume *v, void *ctx, struct err *err);
 int volume_change(struct host *h, const char *name, volume_change_fn fn,
 		  void *ctx, struct err *err);
 
+/* The names below volumes/, sorted; some may be of volumes half made. */
+struct volume_names {
+	char **items;
+	size_t n;
+};
+#define _cleanup_volume_names_ __attribute__((cleanup(volume_names_release)))
+void volume_names_release(struct volume_names *names);
+int volume_names_list(struct host *h, struct volume_names *ret,
+		      struct err *err);
+
 /* Calls fn for each volume by name. A volume that cannot be read is reported
  * to fn as NULL with its name and err's sentence. */
 typedef int (*volume_fn)(const char *name, const struct volume *v,
