@@ -3,6 +3,7 @@
 
 #include "output.h"
 #include "reply.h"
+#include "target.h"
 #include "tool.h"
 #include "version.h"
 
@@ -50,25 +51,6 @@ static int on_versions(json_t *parameters, void *ctx)
 	return 0;
 }
 
-static int take_limit(const struct args *a, json_t **ret, struct err *err)
-{
-	const char *value = args_value(a, "limit");
-	long long limit;
-	char *end;
-
-	*ret = NULL;
-	if (!value)
-		return 0;
-	errno = 0;
-	limit = strtoll(value, &end, 10);
-	if (errno || *end || end == value || limit <= 0)
-		return err_set(err, EINVAL,
-			       "'%s' is not a number of versions, 1 or more",
-			       value);
-	*ret = json_integer(limit);
-	return *ret ? 0 : err_oom(err);
-}
-
 static int run(struct tool *t, struct err *err)
 {
 	_cleanup_(json_decrefp) json_t *reply = NULL;
@@ -82,7 +64,7 @@ static int run(struct tool *t, struct err *err)
 			return err_oom(err);
 		log.all = json_object_get(reply, "versions");
 	}
-	r = take_limit(&t->args, &limit, err);
+	r = target_limit(&t->args, &limit, err);
 	if (r < 0)
 		return r;
 	r = tool_call_each(t, "Log",

@@ -24,6 +24,7 @@ extern const struct command command_du;
 extern const struct command command_cat;
 extern const struct command command_ls;
 extern const struct command command_log;
+extern const struct command command_find;
 extern const struct command command_show;
 extern const struct command command_sessions;
 extern const struct command command_status;

@@ -135,3 +135,22 @@ int target_labels(const struct args *a, json_t **ret, struct err *err)
 	*ret = TAKE_PTR(labels);
 	return 0;
 }
+
+int target_limit(const struct args *a, json_t **ret, struct err *err)
+{
+	const char *value = args_value(a, "limit");
+	long long limit;
+	char *end;
+
+	*ret = NULL;
+	if (!value)
+		return 0;
+	errno = 0;
+	limit = strtoll(value, &end, 10);
+	if (errno || *end || end == value || limit <= 0)
+		return err_set(err, EINVAL,
+			       "'%s' is not a number of versions, 1 or more",
+			       value);
+	*ret = json_integer(limit);
+	return *ret ? 0 : err_oom(err);
+}

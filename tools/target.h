@@ -40,3 +40,6 @@ int target_labels(const struct args *a, json_t **ret, struct err *err);
 
 /* Adds one label, written KEY=VALUE. -EINVAL, also when it is there already. */
 int target_add_label(json_t *labels, const char *word, struct err *err);
+
+/* The number behind --limit, NULL without one in *ret. */
+int target_limit(const struct args *a, json_t **ret, struct err *err);

@@ -108,3 +108,91 @@ record() {
 	wait
 	json_is 12 '.version.labels | length' layerctl show v@2
 }
+
+# What find says, as references in one line.
+found() {
+	layerctl find --name-only "$@" | xargs
+}
+
+@test "find tells versions of all volumes, newest first" {
+	make_versions
+	layerctl new w --from src -m "of another volume" --label best=true
+	[ "$(found)" = "w@1 v@2 v@1" ]
+	[ "$(found -n 2)" = "w@1 v@2" ]
+	[ "$(found --volume v)" = "v@2 v@1" ]
+	[ "$(found --label best=true)" = w@1 ]
+	[ "$(found --label best)" = w@1 ]
+	[ "$(found --label best=false)" = "" ]
+	[ "$(found --message "the f")" = v@1 ]
+	[ "$(found --message THE)" = "" ]
+	[ "$(found --label run=1 --message second)" = "" ]
+	layerctl label v@2 best=true run=1
+	[ "$(found --label best=true)" = "w@1 v@2" ]
+	[ "$(found --label best=true --label run)" = v@2 ]
+	layerctl label -d v@1 run
+	[ "$(found --label run)" = v@2 ]
+	json_is '["v@2","true","v@2"]' '.versions[0] | [.version.reference,
+		.version.labels.best, .places[].reference]' \
+		layerctl find --volume v
+	[[ $(layerctl find --volume v | head -1) == v@2*"the second"* ]]
+	# Nothing found is no error.
+	[ "$(layerctl find --label none)" = "" ]
+	json_is '[]' .versions layerctl find --label none
+}
+
+@test "find tells a version of several volumes once, with all its places" {
+	make_versions
+	layerctl fork v@1 a
+	layerctl fork v@1 w
+	layerctl tag a@1 best
+	layerctl reset v v@1
+	[ "$(found)" = "v@2 v@1" ]
+	json_is '["a@1:best","v@1:","v@3:","w@1:"]' '[.versions[1].places[] |
+		.reference + ":" + (.tags | join(","))]' layerctl find
+	[ "$(found --volume w)" = w@1 ]
+	layerctl label w@1 mine=yes
+	[ "$(found --label mine)" = w@1 ]
+}
+
+@test "find knows since when and until when" {
+	make_versions
+	[ "$(found --since 1h)" = "v@2 v@1" ]
+	[ "$(found --until 1h)" = "" ]
+	[ "$(found --since "$(date +%F)" --until "$(date -d tomorrow +%F)")" = \
+		"v@2 v@1" ]
+	[ "$(found --since "$(date -d tomorrow +%F)")" = "" ]
+	[ "$(found --since 1970-01-01T00:00:00Z --until 1d)" = "" ]
+	fails 2 '"soon" is not a time; write a date' layerctl find --since soon
+	fails 2 'is later than' layerctl find --since 1h --until 2h
+	fails 2 "'0' is not a number of versions" layerctl find -n 0
+	fails 2 'given twice' layerctl find --label a=1 --label a
+	fails 3 'no volume w' layerctl find --volume w
+	fails 2 'one argument too many' layerctl find v
+}
+
+@test "find follows the store, whatever the catalog says" {
+	make_versions
+	[ "$(found)" = "v@2 v@1" ]
+	stop_daemon KILL
+	rm state/catalog.db*
+	[ "$(found --label run=1)" = v@1 ]
+	stop_daemon
+	# What is in the store no more is not found, and what took its name is.
+	rm state/store/volumes/v/1
+	[ "$(found)" = v@2 ]
+	mkdir src2
+	layerctl new other --from src2 -m "another v"
+	stop_daemon
+	mv state/store/volumes/v old
+	mv state/store/volumes/other state/store/volumes/v
+	sed -i 's/"other"/"v"/' state/store/volumes/v/head.json
+	[ "$(found --message another)" = v@1 ]
+	[ "$(found)" = v@1 ]
+	# A version that cannot be read costs no other one.
+	stop_daemon
+	rm -r state/store/volumes/v state/catalog.db*
+	mv old state/store/volumes/v
+	rm "state/store/blobs/sha256/$(cut -d: -f2 state/store/volumes/v/2)"
+	layerctl new fine --from src
+	[ "$(found)" = fine@1 ]
+}
