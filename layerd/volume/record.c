@@ -97,6 +97,22 @@ static int encode_labels(const struct volume *v, json_t *root)
 	return all ? 0 : -ENOMEM;
 }
 
+static int encode_renaming(const struct volume *v, json_t *root)
+{
+	json_t *renaming;
+
+	if (!v->moving_to && !v->moving_from)
+		return 0;
+	renaming = v->moving_to ? json_pack("{s:s}", "to", v->moving_to)
+				: json_pack("{s:s}", "from", v->moving_from);
+	if (json_object_set_new(root, "renaming", renaming) < 0 ||
+	    json_object_set_new(root, "format", json_integer(2)) < 0)
+		return -ENOMEM;
+	if (v->moved && json_object_set_new(renaming, "moved", json_true()) < 0)
+		return -ENOMEM;
+	return 0;
+}
+
 int volume_record_encode(const struct volume *v, struct buf *b)
 {
 	_cleanup_(json_decrefp) json_t *root = NULL;
@@ -111,7 +127,7 @@ int volume_record_encode(const struct volume *v, struct buf *b)
 	if (v->has_head &&
 	    json_object_set_new(root, "head", encode_digest(&v->head)) < 0)
 		return -ENOMEM;
-	if (encode_labels(v, root) < 0)
+	if (encode_labels(v, root) < 0 || encode_renaming(v, root) < 0)
 		return -ENOMEM;
 	return buf_add_json(b, root, JSON_SORT_KEYS | JSON_COMPACT);
 }
@@ -212,24 +228,43 @@ static int decode_labels(json_t *labels, struct volume *v)
 	return 0;
 }
 
+static int decode_renaming(json_t *renaming, struct volume *v)
+{
+	const char *to = NULL, *from = NULL;
+	const char *name;
+	int moved = 0;
+
+	if (json_unpack(renaming, "{s?s, s?s, s?b}", "to", &to, "from", &from,
+			"moved", &moved) < 0)
+		return -EBADMSG;
+	name = to ? to : from;
+	if (!to == !from || (moved && !to) ||
+	    volume_name_check(name, NULL) < 0 || strcmp(name, v->name) == 0)
+		return -EBADMSG;
+	v->moved = moved;
+	v->moving_to = to ? strdup(to) : NULL;
+	v->moving_from = from ? strdup(from) : NULL;
+	return v->moving_to || v->moving_from ? 0 : -ENOMEM;
+}
+
 static int decode(json_t *root, struct volume *v)
 {
 	const char *name, *head = NULL, *host = NULL, *session = NULL;
 	json_int_t format, created, modified, sequence, epoch;
-	json_t *tags, *labels = NULL;
+	json_t *tags, *labels = NULL, *renaming = NULL;
 	int r;
 
 	if (json_unpack(root,
 			"{s:I, s:s, s:I, s:I, s:I, s?s, s:o, "
-			"s?o, s:{s:I, s?s, s?s}}",
+			"s?o, s?o, s:{s:I, s?s, s?s}}",
 			"format", &format, "name", &name, "created", &created,
 			"modified", &modified, "sequence", &sequence, "head",
-			&head, "tags", &tags, "labels", &labels, "lease",
-			"epoch", &epoch, "host", &host, "session",
-			&session) < 0)
+			&head, "tags", &tags, "labels", &labels, "renaming",
+			&renaming, "lease", "epoch", &epoch, "host", &host,
+			"session", &session) < 0)
 		return -EBADMSG;
-	if (format != 1 || strcmp(name, v->name) != 0 || sequence < 0 ||
-	    sequence > (json_int_t)SEQUENCE_MAX || epoch < 0 ||
+	if (format != (renaming ? 2 : 1) || strcmp(name, v->name) != 0 ||
+	    sequence < 0 || sequence > (json_int_t)SEQUENCE_MAX || epoch < 0 ||
 	    epoch > (json_int_t)SEQUENCE_MAX || !json_is_object(tags) ||
 	    !host != !session || !head != !sequence)
 		return -EBADMSG;
@@ -245,7 +280,9 @@ static int decode(json_t *root, struct volume *v)
 	if (host && (!v->lease_host || !v->lease_session))
 		return -ENOMEM;
 	r = decode_tags(tags, v);
-	return r < 0 ? r : decode_labels(labels, v);
+	if (r == 0)
+		r = decode_labels(labels, v);
+	return r == 0 && renaming ? decode_renaming(renaming, v) : r;
 }
 
 int volume_record_decode(const uint8_t *data, size_t size, struct volume *v,

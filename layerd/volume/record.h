@@ -11,6 +11,11 @@
  *
  * "head" is absent until something is sealed, "host" and "session" while nobody
  * writes, "labels" while there are none. DIGEST is "sha256:" and 64 hex digits.
+ *
+ * While it is being renamed (volume/rename.h) "format" is 2, so that readers
+ * who do not know of that leave it alone, and there is one member more:
+ *    "renaming":{"from":NAME} or {"to":NAME} or {"moved":true,"to":NAME}
+ *
  * A reader that does not know a member ignores it, and loses it when it writes
  * the record. Labels came to format 1 that way.
  */

@@ -14,6 +14,8 @@
 #include "util/cleanup.h"
 #include "util/fault.h"
 #include "volume/record.h"
+#include "volume/rename.h"
+#include "volume/volume-private.h"
 
 #include <errno.h>
 #include <time.h>
@@ -46,6 +48,8 @@ struct volume *volume_free(struct volume *v)
 	free(v->labels);
 	free(v->lease_host);
 	free(v->lease_session);
+	free(v->moving_to);
+	free(v->moving_from);
 	free(v->name);
 	free(v);
 	return NULL;
@@ -56,32 +60,41 @@ void volume_freep(struct volume **v)
 	*v = volume_free(*v);
 }
 
-/* Writes a record that does not exist yet. */
-static int create_record(struct host *h, struct volume *v, struct err *err)
+int volume_write_new(struct host *h, struct volume *v, struct err *err)
 {
 	_cleanup_buf_ struct buf b = BUF_INIT;
 	char key[STORE_KEY_MAX];
-	int r;
+	int r = volume_record_encode(v, &b);
 
-	v->created = time(NULL);
-	v->modified = v->created;
-	r = volume_record_encode(v, &b);
 	if (r < 0)
 		return err_oom(err);
 	r = store_swap_record(h->store, store_key_head(key, v->name), NULL,
 			      b.data, b.size, &v->record, err);
-	if (r == STORE_E_CHANGED)
-		return err_set(err, EEXIST,
-			       "there is a volume %s already; choose another "
-			       "name, or mount it with \"layerctl mount %s\"",
-			       v->name, v->name);
-	return r;
+	return r == STORE_E_CHANGED ? -EEXIST : r;
+}
+
+static int exists(const char *name, struct err *err)
+{
+	return err_set(err, EEXIST,
+		       "there is a volume %s already; choose another name, or "
+		       "mount it with \"layerctl mount %s\"",
+		       name, name);
+}
+
+static int create_record(struct host *h, struct volume *v, struct err *err)
+{
+	int r;
+
+	v->created = time(NULL);
+	v->modified = v->created;
+	r = volume_write_new(h, v, err);
+	return r == -EEXIST ? exists(v->name, err) : r;
 }
 
 int volume_create(struct host *h, const char *name, struct err *err)
 {
 	_cleanup_(volume_freep) struct volume *v = NULL;
-	int r = volume_name_check(name, err);
+	int r = volume_check_new(h, name, err);
 
 	if (r < 0)
 		return r;
@@ -92,7 +105,7 @@ int volume_create(struct host *h, const char *name, struct err *err)
 	return r == 0 ? fault_point("volume.created") : r;
 }
 
-int volume_load(struct host *h, const char *name, struct volume **ret,
+int volume_read(struct host *h, const char *name, struct volume **ret,
 		struct err *err)
 {
 	_cleanup_(volume_freep) struct volume *v = NULL;
@@ -107,11 +120,6 @@ int volume_load(struct host *h, const char *name, struct volume **ret,
 		return err_oom(err);
 	r = store_read_record(h->store, store_key_head(key, name),
 			      VOLUME_RECORD_MAX, &b, &v->record, err);
-	if (r == -ENOENT)
-		return err_set(err, r,
-			       "there is no volume %s; \"layerctl ls\" lists "
-			       "those there are, \"layerctl new %s\" makes it",
-			       name, name);
 	if (r == 0)
 		r = volume_record_decode(b.data, b.size, v, err);
 	if (r < 0)
@@ -120,7 +128,35 @@ int volume_load(struct host *h, const char *name, struct volume **ret,
 	return 0;
 }
 
-int volume_save(struct host *h, struct volume *v, struct err *err)
+/* The volume of that name, settled if it can be. -ENOENT, perhaps without a
+ * text. */
+static int load(struct host *h, const char *name, struct volume **ret,
+		struct err *err)
+{
+	_cleanup_(volume_freep) struct volume *v = NULL;
+	int r = volume_read(h, name, &v, err);
+
+	if (r == 0 && (v->moving_to || v->moving_from))
+		r = rename_settle(h, &v, err);
+	if (r == 0)
+		*ret = TAKE_PTR(v);
+	return r;
+}
+
+int volume_load(struct host *h, const char *name, struct volume **ret,
+		struct err *err)
+{
+	int r = load(h, name, ret, err);
+
+	if (r == -ENOENT)
+		return err_set(err, r,
+			       "there is no volume %s; \"layerctl ls\" lists "
+			       "those there are, \"layerctl new %s\" makes it",
+			       name, name);
+	return r;
+}
+
+int volume_write(struct host *h, struct volume *v, struct err *err)
 {
 	_cleanup_buf_ struct buf b = BUF_INIT;
 	char key[STORE_KEY_MAX];
@@ -137,6 +173,19 @@ int volume_save(struct host *h, struct volume *v, struct err *err)
 			       "same time; run the command again",
 			       v->name);
 	return r;
+}
+
+int volume_save(struct host *h, struct volume *v, struct err *err)
+{
+	if (!v->unsettled)
+		return volume_write(h, v, err);
+	return err_set(err, EBUSY,
+		       "volume %s is half renamed, %s %s, and the rename could "
+		       "not be completed; see to it that the store %s has "
+		       "space and can be written to",
+		       v->name, v->moving_to ? "to" : "from",
+		       v->moving_to ? v->moving_to : v->moving_from,
+		       store_name(h->store));
 }
 
 /* -ESTALE without a text: somebody was quicker. */
@@ -217,18 +266,40 @@ int volume_names_list(struct host *h, struct volume_names *ret, struct err *err)
 	return 0;
 }
 
+static bool has_name(const struct volume_names *names, const char *name)
+{
+	return names->n && bsearch(&name, names->items, names->n,
+				   sizeof(*names->items), compare_names);
+}
+
+/* A volume is missing in a list when it was renamed while that was made: the
+ * names are listed again until there are no new ones. */
 int volume_each(struct host *h, volume_fn fn, void *ctx, struct err *err)
 {
-	_cleanup_volume_names_ struct volume_names names = {0};
-	int r = volume_names_list(h, &names, err);
+	_cleanup_volume_names_ struct volume_names before = {0};
+	bool found = true;
+	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < names.n; i++) {
-		_cleanup_(volume_freep) struct volume *v = NULL;
-		struct err problem = ERR_INIT;
+	while (r == 0 && found) {
+		_cleanup_volume_names_ struct volume_names names = {0};
 
-		/* A directory without a record is a volume half made. */
-		r = volume_load(h, names.items[i], &v, &problem);
-		r = r == -ENOENT ? 0 : fn(names.items[i], v, &problem, ctx);
+		r = volume_names_list(h, &names, err);
+		found = false;
+		for (size_t i = 0; r == 0 && i < names.n; i++) {
+			_cleanup_(volume_freep) struct volume *v = NULL;
+			struct err problem = ERR_INIT;
+
+			if (has_name(&before, names.items[i]))
+				continue;
+			found = true;
+			/* A directory without a record is one half made. */
+			r = load(h, names.items[i], &v, &problem);
+			r = r == -ENOENT ? 0
+					 : fn(names.items[i], v, &problem, ctx);
+		}
+		volume_names_release(&before);
+		before = names;
+		names = (struct volume_names){0};
 	}
 	return r;
 }
@@ -252,6 +323,11 @@ static bool lease_is_stale(const struct volume *v, struct host *h)
 	return faccessat(h->state_fd, path, F_OK, 0) < 0 && errno == ENOENT;
 }
 
+bool volume_is_leased(const struct volume *v, struct host *h)
+{
+	return v->lease_session && !lease_is_stale(v, h);
+}
+
 int volume_lease_take(struct host *h, const char *name, const char *session,
 		      uint64_t *ret_epoch, struct err *err)
 {
@@ -260,8 +336,7 @@ int volume_lease_take(struct host *h, const char *name, const char *session,
 
 	if (r < 0)
 		return r;
-	if (v->lease_session && !lease_is(v, h, session) &&
-	    !lease_is_stale(v, h))
+	if (!lease_is(v, h, session) && volume_is_leased(v, h))
 		return err_set(err, EBUSY,
 			       "volume %s is being written by session %s of "
 			       "host %s; finalize that session, or fork the "
@@ -379,15 +454,10 @@ int volume_check_new(struct host *h, const char *name, struct err *err)
 
 	if (r < 0)
 		return r;
-	r = volume_load(h, name, &other, &problem);
+	r = load(h, name, &other, &problem);
 	if (r == -ENOENT)
 		return 0;
-	if (r < 0)
-		return err_set(err, r, "%s", problem.text);
-	return err_set(err, EEXIST,
-		       "there is a volume %s already; choose another name, or "
-		       "mount it with \"layerctl mount %s\"",
-		       name, name);
+	return r < 0 ? err_set(err, r, "%s", problem.text) : exists(name, err);
 }
 
 int volume_fork(struct host *h, const struct digest *version, const char *name,
@@ -435,6 +505,13 @@ int volume_version_at(struct host *h, const struct volume *v, uint64_t sequence,
 			       (unsigned long long)v->sequence, v->name);
 	store_key_sequence(key, v->name, sequence);
 	r = store_get(h->store, key, DIGEST_HEX_SIZE + 8, &b, err);
+	/* Half renamed, some numbers are there and some here. */
+	if (r == -ENOENT && v->unsettled) {
+		store_key_sequence(key,
+				   v->moving_to ? v->moving_to : v->moving_from,
+				   sequence);
+		r = store_get(h->store, key, DIGEST_HEX_SIZE + 8, &b, err);
+	}
 	if (r == -ENOENT)
 		return err_set(err, r,
 			       "volume %s has no version %llu: its number was "

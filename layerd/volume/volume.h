@@ -50,6 +50,17 @@ struct volume {
 	char *lease_session;
 	uint64_t lease_epoch;
 
+	/*
+	 * A rename that is under way (volume/rename.h): of this volume to
+	 * another name, or from another name to this one. moved: all is at the
+	 * other name. What volume_load() returns has neither, unless the rename
+	 * could not be completed: it is unsettled then, and can only be read.
+	 */
+	char *moving_to;
+	char *moving_from;
+	bool moved;
+	bool unsettled;
+
 	struct store_tag record; /* what the record was when it was read */
 };
 
@@ -62,11 +73,13 @@ int volume_create(struct host *h, const char *name, struct err *err);
 /* Whether a volume of that name could be made: -EEXIST, -EINVAL. */
 int volume_check_new(struct host *h, const char *name, struct err *err);
 
-/* Reads a volume's record. -ENOENT with a sentence. */
+/* Reads a volume's record, and completes a rename that was cut short first.
+ * -ENOENT with a sentence. */
 int volume_load(struct host *h, const char *name, struct volume **ret,
 		struct err *err);
 
-/* Writes a changed record back. -ESTALE when somebody changed it meanwhile. */
+/* Writes a changed record back. -ESTALE when somebody changed it meanwhile,
+ * -EBUSY when it is unsettled. */
 int volume_save(struct host *h, struct volume *v, struct err *err);
 
 /*

@@ -147,60 +147,85 @@ static void test_labels_are_read_and_written_again(void **state)
 	assert_string_equal(buf_str(&b), labelled);
 }
 
+static void test_rename_under_way_is_another_format(void **state)
+{
+	static const struct {
+		const char *format, *renaming;
+	} good[] = {{"2", "{\"to\":\"b\"}"},
+		    {"2", "{\"from\":\"b\"}"},
+		    {"2", "{\"moved\":true,\"to\":\"b\"}"}},
+	  bad[] = {{"1", "{\"to\":\"b\"}"},
+		   {"2", "{}"},
+		   {"2", "null"},
+		   {"2", "{\"to\":\"B\"}"},
+		   {"2", "{\"to\":7}"},
+		   {"2", "{\"to\":\"data\"}"},
+		   {"2", "{\"from\":\"b\",\"to\":\"b\"}"},
+		   {"2", "{\"from\":\"b\",\"moved\":true}"},
+		   {"3", "{\"to\":\"b\"}"}};
+	static const char text[] =
+		"{\"created\":1,\"format\":%s,\"lease\":{\"epoch\":0},"
+		"\"modified\":1,\"name\":\"data\",\"renaming\":%s,"
+		"\"sequence\":0,\"tags\":{}}";
+	char record[512];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		_cleanup_(volume_freep) struct volume *v = NULL;
+		_cleanup_buf_ struct buf b = BUF_INIT;
+
+		snprintf(record, sizeof(record), text, good[i].format,
+			 good[i].renaming);
+		assert_int_equal(decode(record, strlen(record), &v), 0);
+		assert_int_equal(volume_record_encode(v, &b), 0);
+		assert_string_equal(buf_str(&b), record);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		snprintf(record, sizeof(record), text, bad[i].format,
+			 bad[i].renaming);
+		if (decode(record, strlen(record), NULL) == 0)
+			fail_msg("accepted %s", record);
+	}
+}
+
 static void test_what_is_no_record_of_the_volume_is_refused(void **state)
 {
 	static const struct {
 		const char *from, *to;
-	} cases[] =
-		{
-			{"\"format\":1", "\"format\":2"},
-			{"\"format\":1", "\"format\":4294967297"},
-			{"\"format\":1", "\"format\":\"1\""},
-			{"\"format\":1,", ""},
-			{"\"name\":\"data\"", "\"name\":\"other\""},
-			{"\"name\":\"data\"", "\"name\":\"data\\u0000x\""},
-			{"\"name\":\"data\"", "\"name\":null"},
-			{"9007199254740991", "9007199254740992"},
-			{"9007199254740991", "-1"},
-			{"9007199254740991", "1.5"},
-			{"9007199254740991", "99999999999999999999"},
-			{"9007199254740991", "0"},
-			{"\"head\":\"sha256:" A64 "\",", ""},
-			{"\"head\":\"sha256:a", "\"head\":\"sha256:A"},
-			{"\"head\":\"sha256:aa", "\"head\":\"sha256:"},
-			{"\"epoch\":9", "\"epoch\":-9"},
-			{"\"epoch\":9", "\"epoch\":9007199254740992"},
-			{"\"epoch\":9,", ""},
-			{",\"session\":\"s\"", ""},
-			{"\"host\":\"h\",", ""},
-			{"\"host\":\"h\"", "\"host\":[]"},
-			{"\"created\":-5,", ""},
-			{"\"created\":-5", "\"created\":{}"},
-			{"\"modified\":7", "\"modified\":7,\"modified\":8"},
-			{"\"A\":\"sha256:b", "\"A\":\"sha256:x"},
-			{"\"A\":\"sha256:" B64 "\"", "\"A\":5"},
-			{"\"A\"", "\"\""},
-			{"\"A\"", "\"a/b\""},
-			{"\"b\"", "\"A\""},
-			{"}}", "}"},
-			{"}}", "}}}"},
-			{"{\"created\"", "[{\"created\""},
-		},
-	  bad_labels[] = {
-		  {"\"labels\":{", "\"labels\":[{"},
-		  {"\"labels\":{\"sha256:", "\"labels\":{\""},
-		  {"\"labels\":{\"sha256:aa", "\"labels\":{\"sha256:AA"},
-		  {"\"labels\":{\"sha256:aa", "\"labels\":{\"sha256:"},
-		  {"{\"a\":\"\\n\"}", "{}"},
-		  {"{\"a\":\"\\n\"}", "[]"},
-		  {"{\"a\":\"\\n\"}", "null"},
-		  {"\"a\":\"\\n\"", "\"\":\"x\""},
-		  {"\"a\":\"\\n\"", "\"A\":\"x\""},
-		  {"\"a\":\"\\n\"", "\"a\":7"},
-		  {"\"a\":\"\\n\"", "\"a\":\"x\\u0000\""},
-		  {"\"a\":\"\\n\"", "\"a\":\"x\",\"a\":\"y\""},
-		  {"sha256:" B64, "sha256:" A64},
-	  };
+	} cases[] = {
+		{"\"format\":1", "\"format\":2"},
+		{"\"format\":1", "\"format\":4294967297"},
+		{"\"format\":1", "\"format\":\"1\""},
+		{"\"format\":1,", ""},
+		{"\"name\":\"data\"", "\"name\":\"other\""},
+		{"\"name\":\"data\"", "\"name\":\"data\\u0000x\""},
+		{"\"name\":\"data\"", "\"name\":null"},
+		{"9007199254740991", "9007199254740992"},
+		{"9007199254740991", "-1"},
+		{"9007199254740991", "1.5"},
+		{"9007199254740991", "99999999999999999999"},
+		{"9007199254740991", "0"},
+		{"\"head\":\"sha256:" A64 "\",", ""},
+		{"\"head\":\"sha256:a", "\"head\":\"sha256:A"},
+		{"\"head\":\"sha256:aa", "\"head\":\"sha256:"},
+		{"\"epoch\":9", "\"epoch\":-9"},
+		{"\"epoch\":9", "\"epoch\":9007199254740992"},
+		{"\"epoch\":9,", ""},
+		{",\"session\":\"s\"", ""},
+		{"\"host\":\"h\",", ""},
+		{"\"host\":\"h\"", "\"host\":[]"},
+		{"\"created\":-5,", ""},
+		{"\"created\":-5", "\"created\":{}"},
+		{"\"modified\":7", "\"modified\":7,\"modified\":8"},
+		{"\"A\":\"sha256:b", "\"A\":\"sha256:x"},
+		{"\"A\":\"sha256:" B64 "\"", "\"A\":5"},
+		{"\"A\"", "\"\""},
+		{"\"A\"", "\"a/b\""},
+		{"\"b\"", "\"A\""},
+		{"}}", "}"},
+		{"}}", "}}}"},
+		{"{\"created\"", "[{\"created\""},
+	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
@@ -209,13 +234,35 @@ static void test_what_is_no_record_of_the_volume_is_refused(void **state)
 	assert_true(decode_with(empty, "{}", "[]") < 0);
 	assert_true(decode_with(empty, "{}", "null") < 0);
 	assert_true(decode_with(empty, "\"sequence\":0", "\"sequence\":1") < 0);
-	for (size_t i = 0; i < ARRAY_SIZE(bad_labels); i++)
-		if (decode_with(labelled, bad_labels[i].from,
-				bad_labels[i].to) == 0)
-			fail_msg("accepted with %s", bad_labels[i].to);
 	assert_true(decode("", 0, NULL) < 0);
 	assert_true(decode("[]", 2, NULL) < 0);
 	assert_true(decode(full, sizeof(full), NULL) < 0);
+}
+
+static void test_what_are_no_labels_is_refused(void **state)
+{
+	static const struct {
+		const char *from, *to;
+	} cases[] = {
+		{"\"labels\":{", "\"labels\":[{"},
+		{"\"labels\":{\"sha256:", "\"labels\":{\""},
+		{"\"labels\":{\"sha256:aa", "\"labels\":{\"sha256:AA"},
+		{"\"labels\":{\"sha256:aa", "\"labels\":{\"sha256:"},
+		{"{\"a\":\"\\n\"}", "{}"},
+		{"{\"a\":\"\\n\"}", "[]"},
+		{"{\"a\":\"\\n\"}", "null"},
+		{"\"a\":\"\\n\"", "\"\":\"x\""},
+		{"\"a\":\"\\n\"", "\"A\":\"x\""},
+		{"\"a\":\"\\n\"", "\"a\":7"},
+		{"\"a\":\"\\n\"", "\"a\":\"x\\u0000\""},
+		{"\"a\":\"\\n\"", "\"a\":\"x\",\"a\":\"y\""},
+		{"sha256:" B64, "sha256:" A64},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		if (decode_with(labelled, cases[i].from, cases[i].to) == 0)
+			fail_msg("accepted with %s", cases[i].to);
 }
 
 static void test_every_truncation_is_refused(void **state)
@@ -232,9 +279,11 @@ int main(void)
 		cmocka_unit_test(test_empty_volume_is_read_and_written_again),
 		cmocka_unit_test(
 			test_tags_come_sorted_whatever_the_order_in_the_file),
+		cmocka_unit_test(test_rename_under_way_is_another_format),
 		cmocka_unit_test(test_labels_are_read_and_written_again),
 		cmocka_unit_test(
 			test_what_is_no_record_of_the_volume_is_refused),
+		cmocka_unit_test(test_what_are_no_labels_is_refused),
 		cmocka_unit_test(test_every_truncation_is_refused),
 	};
 
