@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tag, Untag, Tags, Label, Reset: how volumes are kept in order. */
+/* Tag, Untag, Tags, Label, Rename, Reset: how volumes are kept in order. */
 #include "server/methods.h"
 
 #include "format/reference.h"
 #include "server/encode.h"
 #include "util/cleanup.h"
 #include "volume/label.h"
+#include "volume/rename.h"
 #include "volume/tag.h"
 
 #include <errno.h>
@@ -147,6 +148,21 @@ int method_label(struct call *c)
 		return r;
 	c->reply = json_pack("{s:o}", "version",
 			     encode_version(version, v, found.sequence));
+	return c->reply ? 0 : err_oom(&c->err);
+}
+
+int method_rename(struct call *c)
+{
+	const char *volume, *name;
+	int r = call_need_string(c, "volume", &volume);
+
+	if (r == 0)
+		r = call_need_string(c, "name", &name);
+	if (r == 0)
+		r = volume_rename(c->host, volume, name, &c->err);
+	if (r < 0)
+		return r;
+	c->reply = json_pack("{s:s}", "volume", name);
 	return c->reply ? 0 : err_oom(&c->err);
 }
 

@@ -14,6 +14,7 @@ int method_tag(struct call *c);
 int method_untag(struct call *c);
 int method_tags(struct call *c);
 int method_label(struct call *c);
+int method_rename(struct call *c);
 int method_reset(struct call *c);
 int method_list(struct call *c);
 int method_log(struct call *c);

@@ -39,6 +39,7 @@ static const struct {
 	{"Untag", method_untag},
 	{"Tags", method_tags},
 	{"Label", method_label},
+	{"Rename", method_rename},
 	{"Reset", method_reset},
 	{"List", method_list},
 	{"Log", method_log},

@@ -134,6 +134,37 @@ check_fork() {
 	check_usable
 }
 
+prepare_rename() {
+	lc fork base@2 "$V"
+	lc reset "$V" base@1
+	lc tag "$V@1" stable
+	lc label "$V@1" best=true
+}
+
+run_rename() {
+	lc rename "$V" "$V-new"
+}
+
+# It has one name, whatever was asked for first.
+check_rename() {
+	local names
+
+	names=$(lc ls | grep -x -e "$V" -e "$V-new")
+	[ "$(wc -l <<<"$names")" = 1 ]
+	[ "$names" = "$V-new" ] || run_rename
+	[ "$(lc ls | grep -x -e "$V" -e "$V-new")" = "$V-new" ]
+	lc new "$V"
+	not lc log "$V" >/dev/null 2>&1
+	V=$V-new
+	[ "$(head_sequence "$V")" = 2 ]
+	is_version "$T/base.1" "$V"
+	is_version "$T/base.2" "$V:stable"
+	is_version "$T/base.2" "$V@1"
+	[ "$(lc show "$V@1" --json | jq -r .version.labels.best)" = true ]
+	[ ! -e "$T/state/store/volumes/${V%-new}/1" ]
+	check_usable
+}
+
 prepare_mount() {
 	lc fork base@2 "$V"
 }
@@ -318,6 +349,10 @@ kill_everywhere() {
 
 @test "fork loses nothing when it is killed at any step" {
 	kill_everywhere fork
+}
+
+@test "rename is done or not when it is killed at any step" {
+	kill_everywhere rename
 }
 
 @test "mount loses nothing when it is killed at any step" {

@@ -196,3 +196,68 @@ found() {
 	layerctl new fine --from src
 	[ "$(found)" = fine@1 ]
 }
+
+@test "rename takes versions, numbers, tags and labels along" {
+	local digest
+	make_versions
+	layerctl tag v@1 stable
+	layerctl label v@2 best=true
+	[ "$(found)" = "v@2 v@1" ]
+	digest=$(layerctl show v@1 --json | jq -r .version.digest)
+	json_is '"w"' .volume layerctl rename v w
+	[ "$(layerctl ls)" = w ]
+	fails 3 'no volume v' layerctl show v
+	json_is "[\"$digest\",\"v\"]" '[.version.digest, .version.volume]' \
+		layerctl show w:stable
+	json_is '["w@2","w@1"]' '[.versions[].reference]' layerctl log w
+	json_is '"true"' .version.labels.best layerctl show w@2
+	[ "$(found)" = "w@2 w@1" ]
+	[ "$(found --label best)" = w@2 ]
+	layerctl mount w m
+	echo 3 >m/f
+	layerctl finalize w
+	[ "$(layerctl cat w@3:f)" = 3 ]
+	# The old name is free.
+	layerctl new v --from src
+	[ "$(found --volume v)" = v@1 ]
+	layerctl new empty
+	layerctl rename empty still-empty
+	fails 3 'has no version yet' layerctl show still-empty
+}
+
+@test "rename is refused while the volume has a session" {
+	make_versions
+	layerctl mount v m
+	fails 5 'volume v has session .*finalize v.*--discard' \
+		layerctl rename v w
+	layerctl unmount v
+	fails 5 'volume v has session' layerctl rename v w
+	layerctl unmount v --discard
+	layerctl rename v w
+	[ "$(layerctl ls)" = w ]
+}
+
+@test "rename is refused for names that cannot be" {
+	make_versions
+	layerctl new w
+	fails 4 'there is a volume w already' layerctl rename v w
+	fails 2 'has that name already' layerctl rename v v
+	fails 2 'name' layerctl rename v 'No Good'
+	fails 2 'name' layerctl rename v ../x
+	fails 3 'no volume x' layerctl rename x y
+	fails 2 'needs NEW' layerctl rename v
+	[ "$(layerctl ls | xargs)" = "v w" ]
+	[ "$(layerctl cat v@1:f)" = 1 ]
+}
+
+@test "read-only mounts of a renamed volume go on under its old name" {
+	make_versions
+	layerctl mount --ro v@1 m2
+	layerctl rename v w
+	[ "$(cat m2/f)" = 1 ]
+	json_is '["v@1"]' '[.mounts[].reference]' layerctl sessions
+	stop_daemon
+	[ "$(cat m2/f)" = 1 ]
+	layerctl unmount m2
+	json_is '[]' .mounts layerctl sessions
+}
