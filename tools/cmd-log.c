@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "commands.h"
 
+#include "log-graph.h"
 #include "output.h"
 #include "reply.h"
 #include "target.h"
@@ -14,12 +15,15 @@
 
 static const struct args_option options[] = {
 	{'n', "limit", "N", "no more than N versions"},
+	{0, "graph", NULL,
+	 "draw versions and forks, of all volumes without NAME"},
 	{0},
 };
 
 static const char *const examples[] = {
 	"layerctl log my-data",
 	"layerctl log my-data@3 -n 2",
+	"layerctl log --graph",
 	"layerctl log my-data --json | jq -r '.versions[].digest'",
 	NULL,
 };
@@ -58,6 +62,11 @@ static int run(struct tool *t, struct err *err)
 	json_t *limit;
 	int r;
 
+	if (args_has(&t->args, "graph"))
+		return log_graph(t, err);
+	if (!t->args.operands[0])
+		return err_set(err, EINVAL,
+			       "log needs NAME, or --graph for all volumes");
 	if (t->json) {
 		reply = json_pack("{s:[]}", "versions");
 		if (!reply)
@@ -81,8 +90,10 @@ const struct command command_log = {
 	.summary = "Show the versions of a volume, newest first",
 	.details = "One line a version: reference, time, bytes added, files "
 		   "changed, message, digest.\nNAME may be any reference; the "
-		   "log starts there.\n",
-	.operands = {{"NAME", .kinds = ARGS_REFERENCE}},
+		   "log starts there. With --graph it is a volume, which is "
+		   "drawn\nwith those it was forked from or that were forked "
+		   "from it.\n",
+	.operands = {{"NAME", .optional = true, .kinds = ARGS_REFERENCE}},
 	.options = options,
 	.examples = examples,
 	.run = run,

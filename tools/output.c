@@ -5,6 +5,7 @@
 #include "util/escape.h"
 
 #include <errno.h>
+#include <sys/ioctl.h>
 #include <time.h>
 
 static enum {
@@ -103,6 +104,37 @@ size_t output_width(const char *s, size_t size)
 	_cleanup_buf_ struct buf b = BUF_INIT;
 
 	return clean(&b, s, size) < 0 ? 0 : characters(&b);
+}
+
+size_t output_fitting(const char *s, size_t size, size_t columns)
+{
+	size_t n = 0, used = 0;
+
+	/* No byte takes more than the four of \xNN. */
+	if (columns / 4 >= size)
+		return size;
+	while (n < size) {
+		size_t length = 1;
+
+		while (n + length < size && (s[n + length] & 0xc0) == 0x80)
+			length++;
+		used += output_width(s + n, length);
+		if (used > columns)
+			break;
+		n += length;
+	}
+	return n;
+}
+
+size_t output_columns(void)
+{
+	struct winsize w;
+
+	return isatty(STDOUT_FILENO) &&
+			       ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0 &&
+			       w.ws_col > 0
+		       ? w.ws_col
+		       : SIZE_MAX;
 }
 
 void output_json(FILE *f, const json_t *value)

@@ -36,6 +36,13 @@ void output_style(enum output_style style);
 size_t output_text(FILE *f, const char *s, size_t size);
 size_t output_width(const char *s, size_t size);
 
+/* How many of the size bytes of s take no more than columns, counted alike. */
+size_t output_fitting(const char *s, size_t size, size_t columns);
+
+/* The columns of the terminal that standard output is; SIZE_MAX when it is
+ * none. */
+size_t output_columns(void);
+
 /* One JSON value and a newline: indented on terminals, compact elsewhere. */
 void output_json(FILE *f, const json_t *value);
 

@@ -28,10 +28,12 @@ static int add_found(const struct find_found *found, void *ctx, struct err *err)
 					     &found->version->digest));
 	return batches_add(
 		ctx,
-		json_pack("{s:o, s:o}", "version",
+		json_pack("{s:o, s:I, s:o}", "version",
 			  encode_version(found->version, found->place.volume,
 					 found->place.sequence),
-			  "places", places),
+			  "created_nsec",
+			  (json_int_t)found->version->created_nsec, "places",
+			  places),
 		err);
 }
 

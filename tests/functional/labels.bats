@@ -261,3 +261,72 @@ found() {
 	layerctl unmount m2
 	json_is '[]' .mounts layerctl sessions
 }
+
+# The graph without its times.
+graph() {
+	layerctl log --graph "$@" | sed 's/  20[0-9-]* [0-9:]*//'
+}
+
+@test "log --graph draws versions and forks" {
+	make_versions
+	layerctl tag v@1 stable
+	layerctl tag v@1 best
+	layerctl fork v@1 w
+	layerctl mount w m
+	echo w >m/f
+	layerctl finalize w -m "in the fork"
+	layerctl fork v@2 x
+	layerctl new alone --from src -m "something else"
+	cat >want <<-'END'
+	* w@2  in the fork
+	| * v@2, x@1  the second
+	|/
+	* v@1 (best, stable), w@1  the first
+	END
+	diff want <(graph v)
+	diff want <(graph w)
+	diff want <(graph x)
+	[ "$(graph alone)" = "* alone@1  something else" ]
+	diff <(graph alone; cat want) <(graph)
+	# What was reset to is where the line goes on.
+	layerctl reset v v@1
+	layerctl mount v m
+	echo again >m/f
+	layerctl finalize v -m "again"
+	cat >want <<-'END'
+	* v@4  again
+	| * w@2  in the fork
+	| | * v@2, x@1  the second
+	|_|/
+	|/
+	* v@1 (best, stable), v@3 (best, stable), w@1  the first
+	END
+	diff want <(graph v)
+}
+
+@test "log --graph is bounded, and says so" {
+	make_versions
+	[ "$(graph -n 1 2>said)" = "* v@2  the second" ]
+	grep -q 'not all versions; --limit N' said
+	[ "$(graph -n 2 2>said | wc -l)" = 2 ]
+	[ ! -s said ]
+	graph -q -n 1 2>said
+	[ ! -s said ]
+	fails 2 'graph draws for people' layerctl log --graph --json
+	fails 2 'log needs NAME, or --graph' layerctl log
+	fails 3 'no volume w' layerctl log --graph w
+	fails 2 'name' layerctl log --graph v@1
+	[ "$(layerctl log --graph | grep -c $'\033')" = 0 ]
+}
+
+@test "log --graph fits the terminal" {
+	local line
+	mkdir src
+	layerctl new v --from src -m "$(seq -s ' ' 100)"
+	TERM=xterm script -qec 'stty cols 50; layerctl log --graph' /dev/null |
+		tr -d '\r' | sed 's/\x1b\[[0-9]*m//g' >got
+	line=$(grep 'v@1' got)
+	[ ${#line} -le 50 ]
+	[ ${#line} -ge 45 ]
+	[[ $(layerctl log --graph) == *"99 100" ]]
+}

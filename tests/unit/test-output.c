@@ -218,6 +218,28 @@ static void test_a_full_disk_is_an_error(void **state)
 	assert_int_equal(copy_bytes(in, 0, 3, out, &err), -ENOSPC);
 }
 
+static void test_text_is_cut_between_characters(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t columns, bytes;
+	} cases[] = {
+		{"abc", 0, 0},	     {"abc", 2, 2},
+		{"abc", 3, 3},	     {"abc", SIZE_MAX, 3},
+		{"", 0, 0},	     {"\303\244b", 1, 2},
+		{"\303\244b", 2, 3}, {"a\nb", 4, 1},
+		{"a\nb", 5, 2},	     {"\342\202\254x", 1, 3},
+		{"\377\377", 7, 1},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		assert_int_equal(output_fitting(cases[i].text,
+						strlen(cases[i].text),
+						cases[i].columns),
+				 cases[i].bytes);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -234,6 +256,7 @@ int main(void)
 		cmocka_unit_test(test_bytes_reach_pipes_and_files),
 		cmocka_unit_test(test_a_file_that_ends_early_is_an_error),
 		cmocka_unit_test(test_a_full_disk_is_an_error),
+		cmocka_unit_test(test_text_is_cut_between_characters),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
