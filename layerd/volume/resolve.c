@@ -4,6 +4,7 @@
 #include "util/cleanup.h"
 #include "util/fault.h"
 #include "volume/rebuild.h"
+#include "volume/tag.h"
 #include "volume/volume.h"
 
 #include <errno.h>
@@ -34,10 +35,7 @@ static int resolve_tag(const struct volume *v, const char *tag,
 			*ret = v->tags[i].version;
 			return 0;
 		}
-	return err_set(err, ENOENT,
-		       "volume %s has no tag %s; \"layerctl log %s\" lists its "
-		       "versions and tags",
-		       v->name, tag, v->name);
+	return volume_no_tag(v, tag, err);
 }
 
 static int resolve_named(struct host *h, const struct reference *ref,

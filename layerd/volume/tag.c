@@ -2,6 +2,7 @@
 #include "volume/tag.h"
 
 #include "util/cleanup.h"
+#include "util/nearest.h"
 
 #include <errno.h>
 #include <string.h>
@@ -58,6 +59,21 @@ static void drop(struct volume *v, size_t at)
 		(v->n_tags - at) * sizeof(*v->tags));
 }
 
+int volume_no_tag(const struct volume *v, const char *tag, struct err *err)
+{
+	struct nearest nearest;
+
+	nearest_init(&nearest, tag);
+	for (size_t i = 0; i < v->n_tags; i++)
+		nearest_offer(&nearest, v->tags[i].name);
+	return err_set(err, ENOENT,
+		       "volume %s has no tag %s;%s%s%s \"layerctl tag %s\" "
+		       "lists them",
+		       v->name, tag, nearest.found ? " did you mean " : "",
+		       nearest.found ? nearest.found : "",
+		       nearest.found ? "?" : "", v->name);
+}
+
 /* One change of a tag; without a version it is taken away. */
 struct change {
 	const char *tag;
@@ -100,10 +116,7 @@ static int unset(struct volume *v, void *ctx, struct err *err)
 	size_t at = find(v, c->tag, &found);
 
 	if (!found)
-		return err_set(err, ENOENT,
-			       "volume %s has no tag %s; \"layerctl tag %s\" "
-			       "lists them",
-			       v->name, c->tag, v->name);
+		return volume_no_tag(v, c->tag, err);
 	c->previous = v->tags[at].version;
 	drop(v, at);
 	return VOLUME_CHANGED;

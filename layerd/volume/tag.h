@@ -19,3 +19,7 @@ int volume_tag(struct host *h, const char *volume, const char *tag,
 /* Takes a tag away. -ENOENT with a sentence. */
 int volume_untag(struct host *h, const char *volume, const char *tag,
 		 struct digest *ret_previous, struct err *err);
+
+/* -ENOENT, with a sentence that asks for the tag that was meant, if one is
+ * near. */
+int volume_no_tag(const struct volume *v, const char *tag, struct err *err);

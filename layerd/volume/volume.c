@@ -13,6 +13,7 @@
 #include "store/layout.h"
 #include "util/cleanup.h"
 #include "util/fault.h"
+#include "util/nearest.h"
 #include "volume/record.h"
 #include "volume/rename.h"
 #include "volume/volume-private.h"
@@ -22,6 +23,9 @@
 
 /* So often somebody else may change a record first. */
 #define CHANGE_TRIES 16
+
+/* Of so many names one is looked for that is like another. */
+#define NAMES_COMPARED 10000
 
 static struct volume *volume_new(const char *name)
 {
@@ -143,17 +147,79 @@ static int load(struct host *h, const char *name, struct volume **ret,
 	return r;
 }
 
+void volume_names_release(struct volume_names *names)
+{
+	for (size_t i = 0; i < names->n; i++)
+		free(names->items[i]);
+	free(names->items);
+	*names = (struct volume_names){0};
+}
+
+static int collect_name(const char *key, uint64_t size, void *ctx,
+			struct err *err)
+{
+	struct volume_names *names = ctx;
+	char **items;
+
+	(void)size;
+	items = reallocarray(names->items, names->n + 1, sizeof(*items));
+	if (!items)
+		return err_oom(err);
+	names->items = items;
+	items[names->n] = strdup(key);
+	return items[names->n++] ? 0 : err_oom(err);
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+int volume_names_list(struct host *h, struct volume_names *ret, struct err *err)
+{
+	_cleanup_volume_names_ struct volume_names names = {0};
+	int r = store_list_names(h->store, "volumes/", collect_name, &names,
+				 err);
+
+	if (r < 0)
+		return r;
+	if (names.n)
+		qsort(names.items, names.n, sizeof(*names.items),
+		      compare_names);
+	*ret = names;
+	names = (struct volume_names){0};
+	return 0;
+}
+
+/* A sentence that asks for the volume that was meant, where one is near. */
+static int no_volume(struct host *h, const char *name, struct err *err)
+{
+	_cleanup_(volume_freep) struct volume *meant = NULL;
+	_cleanup_volume_names_ struct volume_names names = {0};
+	struct err problem = ERR_INIT;
+	struct nearest nearest;
+
+	nearest_init(&nearest, name);
+	if (err && !err->code && volume_names_list(h, &names, &problem) == 0)
+		for (size_t i = 0; i < MIN(names.n, NAMES_COMPARED); i++)
+			nearest_offer(&nearest, names.items[i]);
+	/* A name may be left of a volume that is there no more. */
+	if (nearest.found && volume_read(h, nearest.found, &meant, NULL) < 0)
+		nearest.found = NULL;
+	return err_set(err, ENOENT,
+		       "there is no volume %s;%s%s%s \"layerctl ls\" lists "
+		       "those there are, \"layerctl new %s\" makes it",
+		       name, nearest.found ? " did you mean " : "",
+		       nearest.found ? nearest.found : "",
+		       nearest.found ? "?" : "", name);
+}
+
 int volume_load(struct host *h, const char *name, struct volume **ret,
 		struct err *err)
 {
 	int r = load(h, name, ret, err);
 
-	if (r == -ENOENT)
-		return err_set(err, r,
-			       "there is no volume %s; \"layerctl ls\" lists "
-			       "those there are, \"layerctl new %s\" makes it",
-			       name, name);
-	return r;
+	return r == -ENOENT ? no_volume(h, name, err) : r;
 }
 
 int volume_write(struct host *h, struct volume *v, struct err *err)
@@ -220,50 +286,6 @@ int volume_change(struct host *h, const char *name, volume_change_fn fn,
 			       "the command again",
 			       name, CHANGE_TRIES);
 	return r;
-}
-
-void volume_names_release(struct volume_names *names)
-{
-	for (size_t i = 0; i < names->n; i++)
-		free(names->items[i]);
-	free(names->items);
-	*names = (struct volume_names){0};
-}
-
-static int collect_name(const char *key, uint64_t size, void *ctx,
-			struct err *err)
-{
-	struct volume_names *names = ctx;
-	char **items;
-
-	(void)size;
-	items = reallocarray(names->items, names->n + 1, sizeof(*items));
-	if (!items)
-		return err_oom(err);
-	names->items = items;
-	items[names->n] = strdup(key);
-	return items[names->n++] ? 0 : err_oom(err);
-}
-
-static int compare_names(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-int volume_names_list(struct host *h, struct volume_names *ret, struct err *err)
-{
-	_cleanup_volume_names_ struct volume_names names = {0};
-	int r = store_list_names(h->store, "volumes/", collect_name, &names,
-				 err);
-
-	if (r < 0)
-		return r;
-	if (names.n)
-		qsort(names.items, names.n, sizeof(*names.items),
-		      compare_names);
-	*ret = names;
-	names = (struct volume_names){0};
-	return 0;
 }
 
 static bool has_name(const struct volume_names *names, const char *name)

@@ -330,3 +330,24 @@ graph() {
 	[ ${#line} -ge 45 ]
 	[[ $(layerctl log --graph) == *"99 100" ]]
 }
+
+@test "names that are nearly right are asked for" {
+	make_versions
+	layerctl new training-data
+	layerctl tag v@1 stable
+	fails 3 'no volume trainig-data; did you mean training-data\? "' \
+		layerctl show trainig-data
+	fails 3 'did you mean training-data\?' layerctl mount traning-dat m
+	fails 3 'did you mean training-data\?' layerctl find --volume trianing-data
+	fails 3 'no volume x; "layerctl ls"' layerctl show x
+	fails 3 'no tag stabel; did you mean stable\?' layerctl show v:stabel
+	fails 3 'no tag stabel; did you mean stable\?' layerctl tag -d v:stabel
+	fails 3 'no tag other; "' layerctl show v:other
+	fails 2 "did you mean 'rename'" layerctl renmae v w
+	# What was renamed is not there to be meant.
+	layerctl rename training-data other
+	fails 3 'no volume training-dat; "layerctl ls"' \
+		layerctl show training-dat
+	fails 3 'no volume training-data; "layerctl ls"' \
+		layerctl show training-data
+}

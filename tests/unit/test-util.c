@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The lowest rung: buffers, hostile reads, digests, errors, quoting and the
- * hash table. test-fd.c has the files. */
+/* The lowest rung: buffers, hostile reads, digests, errors, quoting, the
+ * hash table and near words. test-fd.c has the files. */
 #include "util/buf.h"
 #include "util/cleanup.h"
 #include "util/cursor.h"
 #include "util/digest.h"
 #include "util/error.h"
+#include "util/nearest.h"
 #include "util/quote.h"
 #include "util/table.h"
 
@@ -384,6 +385,40 @@ static void test_hash_depends_on_every_byte(void **state)
 	assert_true(table_hash(text, 1) != table_hash(text, 2));
 }
 
+/* nearest */
+
+static const char *nearest_of(const char *word, const char *a, const char *b)
+{
+	struct nearest n;
+
+	nearest_init(&n, word);
+	nearest_offer(&n, a);
+	nearest_offer(&n, b);
+	return n.found;
+}
+
+static void test_nearest_word_is_few_changes_away(void **state)
+{
+	char long_word[200];
+
+	(void)state;
+	assert_string_equal(nearest_of("stabel", "stable", "table"), "stable");
+	assert_string_equal(nearest_of("tale", "stable", "table"), "table");
+	assert_string_equal(nearest_of("trainig-data", "x", "training-data"),
+			    "training-data");
+	/* Equally near: the first. */
+	assert_string_equal(nearest_of("data", "date", "dato"), "date");
+	assert_null(nearest_of("data", "data", "other"));
+	assert_null(nearest_of("data", "volume", "d"));
+	assert_null(nearest_of("v", "w", ""));
+	assert_null(nearest_of("", "w", ""));
+	memset(long_word, 'a', sizeof(long_word));
+	long_word[129] = 0;
+	assert_null(nearest_of(long_word, long_word + 1, "a"));
+	assert_string_equal(nearest_of(long_word + 1, "a", long_word + 2),
+			    long_word + 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -412,6 +447,7 @@ int main(void)
 		cmocka_unit_test(test_table_finds_what_was_added),
 		cmocka_unit_test(test_table_tells_colliding_keys_apart),
 		cmocka_unit_test(test_hash_depends_on_every_byte),
+		cmocka_unit_test(test_nearest_word_is_few_changes_away),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
