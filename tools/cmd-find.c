@@ -134,6 +134,9 @@ static int make_request(const struct args *a, json_t **ret, struct err *err)
 			    args_value(a, "message"), "limit", limit);
 	if (!request)
 		return err_oom(err);
+	if (json_object_set_new(request, "brief",
+				json_boolean(!args_has(a, "json"))) < 0)
+		return err_oom(err);
 	r = add_labels(a, request, err);
 	if (r == 0)
 		r = add_times(a, request, err);

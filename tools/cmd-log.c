@@ -77,8 +77,9 @@ static int run(struct tool *t, struct err *err)
 	if (r < 0)
 		return r;
 	r = tool_call_each(t, "Log",
-			   json_pack("{s:s, s:o*}", "reference",
-				     t->args.operands[0], "limit", limit),
+			   json_pack("{s:s, s:o*, s:b}", "reference",
+				     t->args.operands[0], "limit", limit,
+				     "brief", (int)!t->json),
 			   on_versions, &log, err);
 	if (r == 0 && t->json)
 		output_json(stdout, reply);

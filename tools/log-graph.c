@@ -80,8 +80,9 @@ static int find(struct tool *t, struct gather *g, const char *volume,
 		struct err *err)
 {
 	return tool_call_each(t, "Find",
-			      json_pack("{s:s*, s:I}", "volume", volume,
-					"limit", (json_int_t)g->limit + 1),
+			      json_pack("{s:s*, s:I, s:b}", "volume", volume,
+					"limit", (json_int_t)g->limit + 1,
+					"brief", 1),
 			      on_found, g, err);
 }
 

@@ -15,6 +15,8 @@ void catalog_entry_release(struct catalog_entry *e)
 {
 	free(e->volume);
 	free(e->message);
+	free(e->origin);
+	free(e->consistency);
 	buf_release(&e->labels);
 	*e = (struct catalog_entry){0};
 }
@@ -65,6 +67,14 @@ static int add_entry(struct catalog *c, const char *volume,
 	/* NULL is no empty blob. */
 	query_blob(&q, 7, e->labels.size ? (const void *)e->labels.data : "",
 		   e->labels.size);
+	query_blob(&q, 8, e->has_parent ? (const void *)e->parent.bytes : "",
+		   e->has_parent ? DIGEST_SIZE : 0);
+	query_text(&q, 9, e->origin);
+	query_number(&q, 10, e->number);
+	query_text(&q, 11, e->consistency);
+	query_number(&q, 12, e->changed);
+	query_number(&q, 13, e->added);
+	query_number(&q, 14, e->size);
 	return query_run(&q, err);
 }
 
@@ -114,6 +124,13 @@ int catalog_forget_entries(struct catalog *c, const char *volume,
 	return r;
 }
 
+static int read_parent(struct query *q, struct catalog_entry *e,
+		       struct err *err)
+{
+	e->has_parent = sqlite3_column_bytes(q->statement, 7) > 0;
+	return e->has_parent ? query_get_digest(q, 7, &e->parent, err) : 0;
+}
+
 static int read_entry(struct query *q, struct catalog_entry *e, struct err *err)
 {
 	uint64_t nsec = query_get_number(q, 4);
@@ -127,9 +144,39 @@ static int read_entry(struct query *q, struct catalog_entry *e, struct err *err)
 		r = query_get_text(q, 5, &e->message, err);
 	if (r == 0)
 		r = query_get_blob(q, 6, &e->labels, err);
+	if (r == 0)
+		r = read_parent(q, e, err);
+	if (r == 0)
+		r = query_get_text(q, 8, &e->origin, err);
+	if (r == 0)
+		r = query_get_text(q, 10, &e->consistency, err);
 	e->sequence = query_get_number(q, 1);
 	e->created = (int64_t)query_get_number(q, 3);
 	e->nsec = (uint32_t)nsec;
+	e->number = query_get_number(q, 9);
+	e->changed = query_get_number(q, 11);
+	e->added = query_get_number(q, 12);
+	e->size = query_get_number(q, 13);
+	return r;
+}
+
+int catalog_get_entry(struct catalog *c, const char *volume, uint64_t sequence,
+		      struct catalog_entry *ret, struct err *err)
+{
+	_cleanup_query_ struct query q = query_start(c, QUERY_ENTRY_GET);
+	struct catalog_entry e = {0};
+	int r;
+
+	query_text(&q, 1, volume);
+	query_number(&q, 2, sequence);
+	r = query_step(&q, err);
+	if (r <= 0)
+		return r < 0 ? r : -ENOENT;
+	r = read_entry(&q, &e, err);
+	if (r < 0)
+		catalog_entry_release(&e);
+	else
+		*ret = e;
 	return r;
 }
 

@@ -3,9 +3,10 @@
 
 /*
  * The catalog's entries: one for each number of a volume that has a version,
- * with what versions are searched by. They are made from the store when they
- * are first wanted (volume/find.h) and may be behind it, or ahead of a version
- * that was removed: who uses one looks whether the store still says so.
+ * with what versions are searched by and what is told of many. They are made
+ * from the store when they are first wanted (volume/find.h) and may be behind
+ * it, or ahead of a version that was removed: who uses one looks whether the
+ * store still says so.
  */
 
 #include "catalog/catalog.h"
@@ -20,6 +21,14 @@ struct catalog_entry {
 	uint32_t nsec;
 	char *message;
 	struct buf labels; /* of the manifest: key, NUL, value, NUL, ... */
+	bool has_parent;
+	struct digest parent;
+	char *origin; /* where the version was sealed, and as what */
+	uint64_t number;
+	char *consistency;
+	uint64_t changed;
+	uint64_t added;
+	uint64_t size; /* of all layers */
 };
 
 struct catalog_page {
@@ -43,6 +52,10 @@ int catalog_add_entries(struct catalog *c, const char *volume,
 			uint64_t sequence, const struct digest *head,
 			const struct catalog_entry *entries, size_t n,
 			struct err *err);
+
+/* The entry of a number. -ENOENT without a text. */
+int catalog_get_entry(struct catalog *c, const char *volume, uint64_t sequence,
+		      struct catalog_entry *ret, struct err *err);
 
 /* Forgets a volume's entries. */
 int catalog_forget_entries(struct catalog *c, const char *volume,

@@ -30,17 +30,22 @@ const char *const schema_steps[] = {
 	"CREATE TABLE cache (tar BLOB PRIMARY KEY, bytes INTEGER NOT NULL,"
 	"  used INTEGER NOT NULL) WITHOUT ROWID;",
 	/*
-	 * 2. entry has what versions are searched by, newest first: of all
-	 * volumes, or of one. labels are those of the manifest, each as key,
-	 * NUL, value, NUL. listed says up to which number the entries of a
-	 * volume were made, and what its head was then.
+	 * 2. entry has what versions are searched by and what is told of them,
+	 * newest first: of all volumes, or of one. labels are those of the
+	 * manifest, each as key, NUL, value, NUL; parent is empty where there
+	 * is none. listed says up to which number the entries of a volume were
+	 * made, and what its head was then.
 	 */
 	"CREATE TABLE listed (volume TEXT PRIMARY KEY,"
 	"  sequence INTEGER NOT NULL, head BLOB NOT NULL) WITHOUT ROWID;"
 	"CREATE TABLE entry (volume TEXT NOT NULL, sequence INTEGER NOT NULL,"
 	"  digest BLOB NOT NULL, created INTEGER NOT NULL,"
 	"  nsec INTEGER NOT NULL, message TEXT NOT NULL, labels BLOB NOT NULL,"
-	"  PRIMARY KEY (volume, sequence)) WITHOUT ROWID;"
+	"  parent BLOB NOT NULL, origin TEXT NOT NULL,"
+	"  number INTEGER NOT NULL, consistency TEXT NOT NULL,"
+	"  changed INTEGER NOT NULL, added INTEGER NOT NULL,"
+	"  size INTEGER NOT NULL, PRIMARY KEY (volume, sequence)) WITHOUT "
+	"ROWID;"
 	"CREATE INDEX entry_all ON entry"
 	"  (created, nsec, digest, volume, sequence);"
 	"CREATE INDEX entry_of ON entry"
@@ -49,6 +54,10 @@ const char *const schema_steps[] = {
 };
 
 const size_t schema_version = ARRAY_SIZE(schema_steps);
+
+#define ENTRY_COLUMNS                                                          \
+	"volume, sequence, digest, created, nsec, message, labels, parent,"    \
+	" origin, number, consistency, changed, added, size"
 
 const char *const schema_queries[QUERY_COUNT] = {
 	[QUERY_BEGIN] = "BEGIN IMMEDIATE",
@@ -98,19 +107,20 @@ const char *const schema_queries[QUERY_COUNT] = {
 		" VALUES (?1, ?2, ?3)",
 	[QUERY_LISTED_REMOVE] = "DELETE FROM listed WHERE volume = ?1",
 	[QUERY_ENTRY_ADD] =
-		"INSERT OR REPLACE INTO entry (volume, sequence, digest,"
-		" created, nsec, message, labels)"
-		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+		"INSERT OR REPLACE INTO entry (" ENTRY_COLUMNS ") VALUES"
+		" (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,"
+		" ?14)",
 	[QUERY_ENTRY_REMOVE] = "DELETE FROM entry WHERE volume = ?1",
+	[QUERY_ENTRY_GET] = "SELECT " ENTRY_COLUMNS " FROM entry"
+			    " WHERE volume = ?1 AND sequence = ?2",
 	[QUERY_ENTRY_PAGE] =
-		"SELECT volume, sequence, digest, created, nsec, message,"
-		" labels FROM entry WHERE created >= ?1 AND"
+		"SELECT " ENTRY_COLUMNS " FROM entry WHERE created >= ?1 AND"
 		" (created, nsec, digest, volume, sequence) <"
 		" (?2, ?3, ?4, ?5, ?6) ORDER BY created DESC, nsec DESC,"
 		" digest DESC, volume DESC, sequence DESC LIMIT ?7",
 	[QUERY_ENTRY_PAGE_OF] =
-		"SELECT volume, sequence, digest, created, nsec, message,"
-		" labels FROM entry WHERE volume = ?5 AND created >= ?1 AND"
+		"SELECT " ENTRY_COLUMNS
+		" FROM entry WHERE volume = ?5 AND created >= ?1 AND"
 		" (created, nsec, digest, sequence) < (?2, ?3, ?4, ?6)"
 		" ORDER BY created DESC, nsec DESC, digest DESC,"
 		" sequence DESC LIMIT ?7",

@@ -82,11 +82,10 @@ static json_t *encode_labels(const struct version *v,
 	return labels;
 }
 
-json_t *encode_version(const struct version *v, const struct volume *volume,
-		       uint64_t sequence)
+/* layers are taken over. */
+static json_t *encode(const struct version *v, json_t *layers, uint64_t size,
+		      const struct volume *volume, uint64_t sequence)
 {
-	uint64_t size;
-	json_t *layers = encode_layers(v, &size);
 	json_t *reference = volume && sequence
 				    ? json_sprintf("%s@%llu", volume->name,
 						   (unsigned long long)sequence)
@@ -105,6 +104,21 @@ json_t *encode_version(const struct version *v, const struct volume *volume,
 		(json_int_t)v->added, "changed", (json_int_t)v->changed, "size",
 		(json_int_t)size, "layers", layers, "tags",
 		encode_tags(volume, &v->digest));
+}
+
+json_t *encode_version(const struct version *v, const struct volume *volume,
+		       uint64_t sequence)
+{
+	uint64_t size;
+	json_t *layers = encode_layers(v, &size);
+
+	return encode(v, layers, size, volume, sequence);
+}
+
+json_t *encode_brief(const struct version *v, uint64_t size,
+		     const struct volume *volume, uint64_t sequence)
+{
+	return encode(v, json_array(), size, volume, sequence);
 }
 
 const char *encode_kind(uint32_t mode)

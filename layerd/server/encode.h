@@ -16,6 +16,10 @@ json_t *encode_bytes(const char *s);
  * labels of the volume's record. */
 json_t *encode_version(const struct version *v, const struct volume *volume,
 		       uint64_t sequence);
+/* The same without layers, whose size is given. */
+json_t *encode_brief(const struct version *v, uint64_t size,
+		     const struct volume *volume, uint64_t sequence);
+
 /* The tags of a version in a volume, which may be NULL. */
 json_t *encode_tags(const struct volume *volume, const struct digest *version);
 json_t *encode_entry(const struct entry *e);

@@ -18,23 +18,37 @@ static json_t *encode_place(const struct find_place *place,
 			 "tags", encode_tags(place->volume, version));
 }
 
+struct found {
+	struct batches versions;
+	bool brief;
+};
+
+static json_t *encode_found(const struct find_found *found, bool brief)
+{
+	const struct find_place *place = &found->place;
+
+	return brief ? encode_brief(found->version, found->size, place->volume,
+				    place->sequence)
+		     : encode_version(found->version, place->volume,
+				      place->sequence);
+}
+
 static int add_found(const struct find_found *found, void *ctx, struct err *err)
 {
 	json_t *places = json_array();
+	struct found *all = ctx;
 
 	for (size_t i = 0; i < found->n_places; i++)
 		(void)json_array_append_new(
 			places, encode_place(&found->places[i],
 					     &found->version->digest));
-	return batches_add(
-		ctx,
-		json_pack("{s:o, s:I, s:o}", "version",
-			  encode_version(found->version, found->place.volume,
-					 found->place.sequence),
-			  "created_nsec",
-			  (json_int_t)found->version->created_nsec, "places",
-			  places),
-		err);
+	return batches_add(&all->versions,
+			   json_pack("{s:o, s:I, s:o}", "version",
+				     encode_found(found, all->brief),
+				     "created_nsec",
+				     (json_int_t)found->version->created_nsec,
+				     "places", places),
+			   err);
 }
 
 static int get_second(struct call *c, const char *name, int64_t *ret)
@@ -56,7 +70,7 @@ int method_find(struct call *c)
 	struct find_request request = {
 		.since = INT64_MIN, .until = INT64_MAX, .limit = UINT64_MAX};
 	_cleanup_free_ struct label *labels = NULL;
-	struct batches versions;
+	struct found all = {0};
 	int r = call_get_wanted_labels(c, &labels, &request.n_labels);
 
 	request.labels = labels;
@@ -70,11 +84,13 @@ int method_find(struct call *c)
 		r = get_second(c, "until", &request.until);
 	if (r == 0)
 		r = call_get_uint(c, "limit", &request.limit);
+	if (r == 0)
+		r = call_get_bool(c, "brief", &request.brief);
 	if (r < 0)
 		return r;
-	r = batches_init(&versions, c, "versions", NULL);
+	all.brief = request.brief;
+	r = batches_init(&all.versions, c, "versions", NULL);
 	if (r == 0)
-		r = volume_find(c->host, &request, add_found, &versions,
-				&c->err);
-	return batches_finish(&versions, r);
+		r = volume_find(c->host, &request, add_found, &all, &c->err);
+	return batches_finish(&all.versions, r);
 }

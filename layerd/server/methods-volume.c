@@ -6,6 +6,7 @@
 #include "server/encode.h"
 #include "server/janitor.h"
 #include "util/cleanup.h"
+#include "volume/find-entries.h"
 #include "volume/import.h"
 #include "volume/session.h"
 
@@ -192,37 +193,55 @@ int method_list(struct call *c)
 	return batches_finish(&list.volumes, r);
 }
 
-/* Adds to the reply at hand or, with "more", sends a reply of its own. */
-static int log_version(struct call *c, json_t *versions,
-		       const struct digest *digest, const struct volume *volume,
-		       uint64_t sequence, struct digest *ret_parent,
-		       bool *ret_has_parent)
-{
-	_cleanup_(version_freep) struct version *v = NULL;
-	json_t *encoded;
-	int r = version_load(c->host, digest, &v, &c->err);
+/* Of more than these the index is made first. */
+#define LOG_FEW 64
 
-	if (r < 0)
-		return r;
-	*ret_parent = v->parent;
-	*ret_has_parent = v->has_parent;
-	encoded = encode_version(v, volume, sequence);
+/* Adds to the reply at hand or, with "more", sends a reply of its own. */
+static int log_add(struct call *c, json_t *versions, json_t *version)
+{
 	if (c->more)
 		return call_send_more(
-			c, json_pack("{s:[o]}", "versions", encoded));
-	return json_array_append_new(versions, encoded) < 0 ? err_oom(&c->err)
+			c, json_pack("{s:[o]}", "versions", version));
+	return json_array_append_new(versions, version) < 0 ? err_oom(&c->err)
 							    : 0;
 }
 
+static int log_brief(struct call *c, json_t *versions,
+		     const struct digest *digest, const struct volume *volume,
+		     uint64_t sequence)
+{
+	_cleanup_(version_freep) struct version *v = NULL;
+	uint64_t size;
+	int r = find_read_brief(c->host, volume, sequence, digest, &v, &size,
+				&c->err);
+
+	return r < 0 ? r
+		     : log_add(c, versions,
+			       encode_brief(v, size, volume, sequence));
+}
+
+static int log_version(struct call *c, json_t *versions,
+		       const struct digest *digest, const struct volume *volume,
+		       uint64_t sequence)
+{
+	_cleanup_(version_freep) struct version *v = NULL;
+	int r = version_load(c->host, digest, &v, &c->err);
+
+	return r < 0 ? r
+		     : log_add(c, versions,
+			       encode_version(v, volume, sequence));
+}
+
 static int log_volume(struct call *c, json_t *versions,
-		      const struct resolved *from, uint64_t limit)
+		      const struct resolved *from, uint64_t limit, bool brief)
 {
 	int r = 0;
 
+	if (brief && MIN(from->sequence, limit) > LOG_FEW)
+		r = find_update_entries(c->host, from->volume, &c->err);
 	for (uint64_t i = from->sequence; r == 0 && i > 0 && limit > 0; i--) {
 		struct err problem = ERR_INIT;
-		struct digest digest, parent;
-		bool has_parent;
+		struct digest digest;
 
 		/* A number that was given out for nothing has no entry. */
 		if (volume_version_at(c->host, from->volume, i, &digest,
@@ -232,8 +251,8 @@ static int log_volume(struct call *c, json_t *versions,
 			c->err = problem;
 			return problem.code;
 		}
-		r = log_version(c, versions, &digest, from->volume, i, &parent,
-				&has_parent);
+		r = brief ? log_brief(c, versions, &digest, from->volume, i)
+			  : log_version(c, versions, &digest, from->volume, i);
 		limit--;
 	}
 	return r;
@@ -246,8 +265,16 @@ static int log_ancestors(struct call *c, json_t *versions,
 	bool more = true;
 	int r = 0;
 
-	for (; r == 0 && more && limit > 0; limit--)
-		r = log_version(c, versions, &digest, NULL, 0, &digest, &more);
+	for (; r == 0 && more && limit > 0; limit--) {
+		_cleanup_(version_freep) struct version *v = NULL;
+
+		r = version_load(c->host, &digest, &v, &c->err);
+		if (r < 0)
+			return r;
+		more = v->has_parent;
+		digest = v->parent;
+		r = log_add(c, versions, encode_version(v, NULL, 0));
+	}
 	return r;
 }
 
@@ -257,15 +284,19 @@ int method_log(struct call *c)
 	json_t *versions = json_array();
 	const char *reference;
 	uint64_t limit = UINT64_MAX;
+	bool brief = false;
 	int r = call_need_string(c, "reference", &reference);
 
 	if (r == 0)
 		r = call_get_uint(c, "limit", &limit);
 	if (r == 0)
+		r = call_get_bool(c, "brief", &brief);
+	if (r == 0)
 		r = reference_resolve(c->host, reference, &found, &c->err);
 	if (r == 0)
-		r = found.sequence ? log_volume(c, versions, &found, limit)
-				   : log_ancestors(c, versions, &found, limit);
+		r = found.sequence
+			    ? log_volume(c, versions, &found, limit, brief)
+			    : log_ancestors(c, versions, &found, limit);
 	c->reply = json_pack("{s:o}", "versions", versions);
 	if (r == 0 && !c->reply)
 		r = err_oom(&c->err);

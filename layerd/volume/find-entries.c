@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "volume/find-entries.h"
 
-#include "catalog/entries.h"
 #include "util/cleanup.h"
 
 #include <errno.h>
@@ -19,6 +18,15 @@ static void release(struct entries *e)
 		catalog_entry_release(&e->items[--e->n]);
 }
 
+static uint64_t total_size(const struct version *v)
+{
+	uint64_t size = 0;
+
+	for (size_t i = 0; i < v->n_layers; i++)
+		size += v->layers[i].tar_size;
+	return size;
+}
+
 static int fill(struct catalog_entry *e, const struct version *v)
 {
 	int r = 0;
@@ -34,7 +42,16 @@ static int fill(struct catalog_entry *e, const struct version *v)
 			r = buf_add(&e->labels, v->labels[i].value,
 				    strlen(v->labels[i].value) + 1);
 	}
-	return r < 0 || !e->message ? -ENOMEM : 0;
+	e->has_parent = v->has_parent;
+	e->parent = v->parent;
+	e->origin = strdup(v->volume);
+	e->number = v->sequence;
+	e->consistency = strdup(v->consistency);
+	e->changed = v->changed;
+	e->added = v->added;
+	e->size = total_size(v);
+	return r < 0 || !e->message || !e->origin || !e->consistency ? -ENOMEM
+								     : 0;
 }
 
 /* 1 for an entry, 0 where the number has none, -EBADMSG and others where it
@@ -124,4 +141,83 @@ int find_update_entries(struct host *h, const struct volume *v, struct err *err)
 			return r;
 	}
 	return add(h, v, 1, err);
+}
+
+/* A catalog may be damaged. */
+size_t find_split_labels(const struct catalog_entry *e,
+			 struct label labels[static VERSION_LABELS_MAX])
+{
+	const char *p, *end;
+	size_t n = 0;
+
+	if (!e->labels.size || e->labels.data[e->labels.size - 1])
+		return 0;
+	p = (const char *)e->labels.data;
+	end = p + e->labels.size;
+	while (p < end && n < VERSION_LABELS_MAX) {
+		const char *value = p + strlen(p) + 1;
+
+		if (value == end)
+			break;
+		labels[n++] = (struct label){(char *)p, (char *)value};
+		p = value + strlen(value) + 1;
+	}
+	return n;
+}
+
+int find_decode_entry(const struct catalog_entry *e, struct version **ret,
+		      uint64_t *ret_size)
+{
+	_cleanup_(version_freep) struct version *v = NULL;
+	struct label labels[VERSION_LABELS_MAX];
+	size_t n = find_split_labels(e, labels);
+	int r = version_new(&v);
+
+	if (r < 0)
+		return r;
+	v->digest = e->version;
+	v->has_parent = e->has_parent;
+	v->parent = e->parent;
+	v->sequence = e->number;
+	v->created = e->created;
+	v->created_nsec = e->nsec;
+	v->changed = e->changed;
+	v->added = e->added;
+	free(v->consistency);
+	v->consistency = strdup(e->consistency);
+	v->volume = strdup(e->origin);
+	if (!v->consistency || !v->volume)
+		return -ENOMEM;
+	r = version_set_message(v, e->message, NULL);
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = version_add_label(v, labels[i].key, labels[i].value, NULL);
+	if (r < 0)
+		return r == -ENOMEM ? r : -EBADMSG;
+	*ret = TAKE_PTR(v);
+	*ret_size = e->size;
+	return 0;
+}
+
+int find_read_brief(struct host *h, const struct volume *v, uint64_t sequence,
+		    const struct digest *version, struct version **ret,
+		    uint64_t *ret_size, struct err *err)
+{
+	struct catalog_entry e = {0};
+	struct err problem = ERR_INIT;
+	int r = catalog_get_entry(h->catalog, v->name, sequence, &e, &problem);
+
+	if (r == 0 && digest_equal(&e.version, version))
+		r = find_decode_entry(&e, ret, ret_size);
+	else
+		r = -ENOENT;
+	catalog_entry_release(&e);
+	if (r == 0)
+		return 0;
+	/* Whatever is wrong with the catalog: the store is the truth. */
+	r = version_load(h, version, ret, err);
+	if (r < 0)
+		return r;
+	*ret_size = total_size(*ret);
+	(*ret)->n_layers = 0;
+	return 0;
 }

@@ -6,7 +6,6 @@
  */
 #include "volume/find.h"
 
-#include "catalog/entries.h"
 #include "util/cleanup.h"
 #include "volume/find-entries.h"
 #include "volume/label.h"
@@ -26,6 +25,7 @@ struct search {
 
 	/* The version at hand, under the best of its places that match. */
 	struct version *version;
+	uint64_t size;
 	struct find_place best;
 	struct find_place *places;
 	size_t n_places;
@@ -82,28 +82,6 @@ static int load_volumes(struct search *s)
 	return r;
 }
 
-/* The labels of an entry, which borrow from it; a catalog may be damaged. */
-static size_t split_labels(const struct catalog_entry *e,
-			   struct label labels[static VERSION_LABELS_MAX])
-{
-	const char *p, *end;
-	size_t n = 0;
-
-	if (!e->labels.size || e->labels.data[e->labels.size - 1])
-		return 0;
-	p = (const char *)e->labels.data;
-	end = p + e->labels.size;
-	while (p < end && n < VERSION_LABELS_MAX) {
-		const char *value = p + strlen(p) + 1;
-
-		if (value == end)
-			break;
-		labels[n++] = (struct label){(char *)p, (char *)value};
-		p = value + strlen(value) + 1;
-	}
-	return n;
-}
-
 static bool matches(const struct search *s, const struct volume *v,
 		    const struct catalog_entry *e)
 {
@@ -113,7 +91,7 @@ static bool matches(const struct search *s, const struct volume *v,
 
 	if (request->message && !strstr(e->message, request->message))
 		return false;
-	n = request->n_labels ? split_labels(e, labels) : 0;
+	n = request->n_labels ? find_split_labels(e, labels) : 0;
 	for (size_t i = 0; i < request->n_labels; i++) {
 		const struct label *want = &request->labels[i];
 		const char *value = volume_label_value(v, &e->version, labels,
@@ -182,6 +160,7 @@ static int report(struct search *s)
 	if (r < 0)
 		return r;
 	found = (struct find_found){.version = s->version,
+				    .size = s->size,
 				    .place = s->best,
 				    .places = s->places,
 				    .n_places = s->n_places};
@@ -197,10 +176,19 @@ static int rank(const struct version *v, const char *volume, uint64_t sequence)
 	return 2 * (strcmp(v->volume, volume) == 0) + (v->sequence == sequence);
 }
 
+/* -EBADMSG and others for a version that is left out. */
+static int take_version(struct search *s, const struct catalog_entry *e)
+{
+	struct err problem = ERR_INIT;
+
+	if (s->request->brief)
+		return find_decode_entry(e, &s->version, &s->size);
+	return version_load(s->host, &e->version, &s->version, &problem);
+}
+
 static int look_at(struct search *s, const struct catalog_entry *e)
 {
 	const struct volume *v = find_volume(s, e->volume);
-	struct err problem = ERR_INIT;
 	int r = 0;
 
 	if (!v || !matches(s, v, e) ||
@@ -211,7 +199,7 @@ static int look_at(struct search *s, const struct catalog_entry *e)
 	if (r < 0 || s->left == 0)
 		return r;
 	if (!s->version) {
-		r = version_load(s->host, &e->version, &s->version, &problem);
+		r = take_version(s, e);
 		if (r < 0)
 			return r == -ENOMEM ? err_oom(s->err) : 0;
 	} else if (rank(s->version, e->volume, e->sequence) <

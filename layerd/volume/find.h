@@ -17,6 +17,7 @@ struct find_request {
 	int64_t since;	     /* made in this second or later */
 	int64_t until;	     /* and in this one or earlier */
 	uint64_t limit;	     /* no more than so many */
+	bool brief; /* versions without layers, which is much quicker */
 };
 
 /* A number of a volume; the volume is borrowed. */
@@ -29,6 +30,7 @@ struct find_place {
  * if that is among several. */
 struct find_found {
 	const struct version *version;
+	uint64_t size; /* of the layers of a brief one */
 	struct find_place place;
 	/* All that have this version, by name and number. */
 	const struct find_place *places;

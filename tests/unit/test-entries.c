@@ -20,9 +20,17 @@ static struct catalog_entry make_entry(uint64_t sequence, uint64_t version,
 				  .version = number(version),
 				  .created = created,
 				  .nsec = nsec,
-				  .message = strdup("a message")};
+				  .message = strdup("a message"),
+				  .has_parent = version > 7,
+				  .parent = number(version - 1),
+				  .origin = strdup("origin"),
+				  .number = 9,
+				  .consistency = strdup("settled"),
+				  .changed = 1,
+				  .added = 2,
+				  .size = 3};
 
-	assert_non_null(e.message);
+	assert_true(e.message && e.origin && e.consistency);
 	assert_int_equal(buf_add(&e.labels, "key\0value", 10), 0);
 	return e;
 }
@@ -64,6 +72,35 @@ static void test_listed_number_comes_and_goes_with_the_entries(void **state)
 	assert_string_equal(page.items[0].message, "a message");
 	assert_int_equal(page.items[0].labels.size, 10);
 	assert_memory_equal(page.items[0].labels.data, "key\0value", 10);
+}
+
+static void test_entry_comes_back_as_it_was(void **state)
+{
+	struct fixture *f = *state;
+	struct catalog_entry e = {0};
+	struct digest parent = number(7);
+
+	add(f, "v", 1, 7, 100, 5);
+	add(f, "v", 2, 8, -100, 6);
+	assert_ok(f, catalog_get_entry(f->host->catalog, "v", 2, &e, &f->err));
+	assert_int_equal(e.sequence, 2);
+	assert_int_equal(e.created, -100);
+	assert_int_equal(e.nsec, 6);
+	assert_true(e.has_parent && digest_equal(&e.parent, &parent));
+	assert_string_equal(e.origin, "origin");
+	assert_int_equal(e.number, 9);
+	assert_string_equal(e.consistency, "settled");
+	assert_int_equal(e.changed, 1);
+	assert_int_equal(e.added, 2);
+	assert_int_equal(e.size, 3);
+	catalog_entry_release(&e);
+	assert_ok(f, catalog_get_entry(f->host->catalog, "v", 1, &e, &f->err));
+	assert_false(e.has_parent);
+	catalog_entry_release(&e);
+	assert_int_equal(
+		catalog_get_entry(f->host->catalog, "v", 3, &e, &f->err),
+		-ENOENT);
+	assert_string_equal(f->err.text, "");
 }
 
 /* Whether a is told before b. */
@@ -165,6 +202,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(test_listed_number_comes_and_goes_with_the_entries),
+		T(test_entry_comes_back_as_it_was),
 		T(test_pages_have_every_entry_once_and_in_order),
 		T(test_places_of_a_version_come_by_name),
 	};
