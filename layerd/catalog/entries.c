@@ -214,21 +214,38 @@ int catalog_next_entries(struct catalog *c, const char *volume, int64_t since,
 	return 0;
 }
 
-int catalog_each_entry_of(struct catalog *c, const struct digest *version,
-			  catalog_place_fn fn, void *ctx, struct err *err)
+/* Calls fn for all rows of a volume and a number. */
+static int each_place(struct query *q, catalog_place_fn fn, void *ctx,
+		      struct err *err)
 {
-	_cleanup_query_ struct query q = query_start(c, QUERY_ENTRY_PLACES);
 	int r;
 
-	query_digest(&q, 1, version);
-	while ((r = query_step(&q, err)) > 0) {
+	while ((r = query_step(q, err)) > 0) {
 		_cleanup_free_ char *volume = NULL;
 
-		r = query_get_text(&q, 0, &volume, err);
+		r = query_get_text(q, 0, &volume, err);
 		if (r == 0)
-			r = fn(volume, query_get_number(&q, 1), ctx);
+			r = fn(volume, query_get_number(q, 1), ctx);
 		if (r < 0)
 			break;
 	}
 	return r;
+}
+
+int catalog_each_entry_of(struct catalog *c, const struct digest *version,
+			  catalog_place_fn fn, void *ctx, struct err *err)
+{
+	_cleanup_query_ struct query q = query_start(c, QUERY_ENTRY_PLACES);
+
+	query_digest(&q, 1, version);
+	return each_place(&q, fn, ctx, err);
+}
+
+int catalog_each_related(struct catalog *c, const char *volume,
+			 catalog_place_fn fn, void *ctx, struct err *err)
+{
+	_cleanup_query_ struct query q = query_start(c, QUERY_ENTRY_RELATED);
+
+	query_text(&q, 1, volume);
+	return each_place(&q, fn, ctx, err);
 }

@@ -76,3 +76,8 @@ typedef int (*catalog_place_fn)(const char *volume, uint64_t sequence,
 				void *ctx);
 int catalog_each_entry_of(struct catalog *c, const struct digest *version,
 			  catalog_place_fn fn, void *ctx, struct err *err);
+
+/* The same for all volumes that share a version with one, or with one that
+ * does, and so on; itself is one of them. The numbers are 0. */
+int catalog_each_related(struct catalog *c, const char *volume,
+			 catalog_place_fn fn, void *ctx, struct err *err);

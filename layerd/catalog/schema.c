@@ -124,6 +124,14 @@ const char *const schema_queries[QUERY_COUNT] = {
 		" (created, nsec, digest, sequence) < (?2, ?3, ?4, ?6)"
 		" ORDER BY created DESC, nsec DESC, digest DESC,"
 		" sequence DESC LIMIT ?7",
+	/* Each volume and each version is followed once. */
+	[QUERY_ENTRY_RELATED] =
+		"WITH RECURSIVE related (volume, digest) AS"
+		" (VALUES (?1, NULL) UNION SELECT NULL, entry.digest"
+		" FROM related JOIN entry ON entry.volume = related.volume"
+		" UNION SELECT entry.volume, NULL"
+		" FROM related JOIN entry ON entry.digest = related.digest)"
+		" SELECT volume, 0 FROM related WHERE volume IS NOT NULL",
 	[QUERY_ENTRY_PLACES] = "SELECT volume, sequence FROM entry"
 			       " WHERE digest = ?1 ORDER BY volume, sequence",
 };

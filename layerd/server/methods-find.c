@@ -77,6 +77,8 @@ int method_find(struct call *c)
 	if (r == 0)
 		r = call_get_string(c, "volume", &request.volume);
 	if (r == 0)
+		r = call_get_bool(c, "related", &request.related);
+	if (r == 0)
 		r = call_get_string(c, "message", &request.message);
 	if (r == 0)
 		r = get_second(c, "since", &request.since);

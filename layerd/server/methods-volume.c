@@ -169,9 +169,8 @@ static int list_volume(const char *name, const struct volume *v,
 		return batches_add(&list->volumes, o, &list->call->err);
 	}
 	if (v->has_head)
-		(void)version_load(list->call->host, &v->head, &head, NULL);
-	for (size_t i = 0; head && i < head->n_layers; i++)
-		size += head->layers[i].tar_size;
+		(void)find_read_brief(list->call->host, v, v->sequence,
+				      &v->head, &head, &size, NULL);
 	(void)session_find(list->call->host, name, false, &session, NULL);
 	o = json_pack(
 		"{s:s, s:o, s:I, s:o, s:o, s:s?, s:I, s:s?}", "name", name,

@@ -103,6 +103,9 @@ static int add(struct host *h, const struct volume *v, uint64_t from,
 			continue;
 		r = catalog_add_entries(h->catalog, v->name, complete, &head,
 					entries.items, entries.n, err);
+		if (r == 0 && h->stopping && i < v->sequence)
+			r = err_set(err, ECANCELED,
+				    "the search ended with the daemon");
 		release(&entries);
 	}
 	return r;

@@ -20,6 +20,7 @@ struct search {
 	void *ctx;
 	struct err *err;
 	struct volume **volumes; /* by name */
+	bool *wanted;		 /* for each, when not all are */
 	size_t n_volumes;
 	uint64_t left;
 
@@ -36,12 +37,13 @@ static void release(struct search *s)
 	for (size_t i = 0; i < s->n_volumes; i++)
 		volume_free(s->volumes[i]);
 	free(s->volumes);
+	free(s->wanted);
 	free(s->places);
 	s->version = version_free(s->version);
 }
 
-static const struct volume *find_volume(const struct search *s,
-					const char *name)
+/* Where a volume is among them; n_volumes when it is not. */
+static size_t find_index(const struct search *s, const char *name)
 {
 	size_t low = 0, high = s->n_volumes;
 
@@ -50,13 +52,21 @@ static const struct volume *find_volume(const struct search *s,
 		int r = strcmp(s->volumes[middle]->name, name);
 
 		if (r == 0)
-			return s->volumes[middle];
+			return middle;
 		if (r < 0)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	return NULL;
+	return s->n_volumes;
+}
+
+static const struct volume *find_volume(const struct search *s,
+					const char *name)
+{
+	size_t i = find_index(s, name);
+
+	return i < s->n_volumes ? s->volumes[i] : NULL;
 }
 
 /* All volumes, whose entries are up to date then. */
@@ -80,6 +90,32 @@ static int load_volumes(struct search *s)
 		r = find_update_entries(s->host, v, s->err);
 	}
 	return r;
+}
+
+static int want_volume(const char *volume, uint64_t sequence, void *ctx)
+{
+	struct search *s = ctx;
+	size_t i = find_index(s, volume);
+
+	(void)sequence;
+	if (i < s->n_volumes)
+		s->wanted[i] = true;
+	return 0;
+}
+
+static int choose_volumes(struct search *s)
+{
+	const struct find_request *q = s->request;
+
+	if (!q->volume)
+		return 0;
+	s->wanted = calloc(s->n_volumes + 1, sizeof(*s->wanted));
+	if (!s->wanted)
+		return err_oom(s->err);
+	if (!q->related)
+		return want_volume(q->volume, 0, s);
+	return catalog_each_related(s->host->catalog, q->volume, want_volume, s,
+				    s->err);
 }
 
 static bool matches(const struct search *s, const struct volume *v,
@@ -188,11 +224,14 @@ static int take_version(struct search *s, const struct catalog_entry *e)
 
 static int look_at(struct search *s, const struct catalog_entry *e)
 {
-	const struct volume *v = find_volume(s, e->volume);
+	size_t i = find_index(s, e->volume);
+	const struct volume *v;
 	int r = 0;
 
-	if (!v || !matches(s, v, e) ||
-	    !is_there(s, v, e->sequence, &e->version))
+	if (i == s->n_volumes || (s->wanted && !s->wanted[i]))
+		return 0;
+	v = s->volumes[i];
+	if (!matches(s, v, e) || !is_there(s, v, e->sequence, &e->version))
 		return 0;
 	if (s->version && !digest_equal(&s->version->digest, &e->version))
 		r = report(s);
@@ -222,10 +261,14 @@ static int run(struct search *s)
 		last = page;
 		page.n = 0;
 		r = catalog_next_entries(
-			s->host->catalog, q->volume, q->since, q->until,
+			s->host->catalog, q->related ? NULL : q->volume,
+			q->since, q->until,
 			last.n ? &last.items[last.n - 1] : NULL, &page, s->err);
 		for (size_t i = 0; r == 0 && s->left && i < page.n; i++)
 			r = look_at(s, &page.items[i]);
+		if (r == 0 && s->host->stopping)
+			r = err_set(s->err, ECANCELED,
+				    "the search ended with the daemon");
 	} while (r == 0 && s->left && page.n == CATALOG_PAGE);
 	return r == 0 && s->left ? report(s) : r;
 }
@@ -246,6 +289,8 @@ int volume_find(struct host *h, const struct find_request *request, find_fn fn,
 		r = volume_load(h, request->volume, &only, err);
 	if (r == 0)
 		r = load_volumes(&s);
+	if (r == 0)
+		r = choose_volumes(&s);
 	if (r == 0 && s.left)
 		r = run(&s);
 	release(&s);

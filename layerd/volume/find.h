@@ -12,7 +12,10 @@
 struct find_request {
 	const struct label *labels; /* all of these; value NULL: any value */
 	size_t n_labels;
-	const char *volume;  /* NULL: any */
+	const char *volume; /* NULL: any */
+	/* Also of the volumes that share versions with that one, or with one
+	 * that does, and so on. */
+	bool related;
 	const char *message; /* a part of it; NULL: any */
 	int64_t since;	     /* made in this second or later */
 	int64_t until;	     /* and in this one or earlier */
