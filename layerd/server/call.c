@@ -105,29 +105,6 @@ int call_get_uint(struct call *c, const char *name, uint64_t *ret)
 	return 0;
 }
 
-int call_get_strings(struct call *c, const char *name, const char ***ret,
-		     size_t *ret_n)
-{
-	json_t *list = member(c, name);
-	size_t n = json_array_size(list);
-	_cleanup_free_ const char **strings = calloc(n + 1, sizeof(*strings));
-
-	if (!strings)
-		return err_oom(&c->err);
-	if (list && !json_is_array(list))
-		return wrong_type(c, name, "an array of strings");
-	for (size_t i = 0; i < n; i++) {
-		json_t *value = json_array_get(list, i);
-
-		if (!is_text(value))
-			return wrong_type(c, name, "an array of strings");
-		strings[i] = json_string_value(value);
-	}
-	*ret = TAKE_PTR(strings);
-	*ret_n = n;
-	return 0;
-}
-
 static int get_labels(struct call *c, bool any, struct label **ret,
 		      size_t *ret_n)
 {

@@ -56,14 +56,8 @@ bool call_has(struct call *c, const char *name);
 int call_get_string(struct call *c, const char *name, const char **ret);
 int call_get_bool(struct call *c, const char *name, bool *ret);
 int call_get_uint(struct call *c, const char *name, uint64_t *ret);
-/* An array of strings, which borrow; the array is the caller's to free. */
-int call_get_strings(struct call *c, const char *name, const char ***ret,
-		     size_t *ret_n);
 /* The same as call_get_string() for a member that must be there. */
 int call_need_string(struct call *c, const char *name, const char **ret);
-
-/* The same where null, which is NULL then, stands for any value. */
-int call_get_wanted_labels(struct call *c, struct label **ret, size_t *ret_n);
 
 /* The optional member of that name, a list of strings, as an array that is the
  * caller's; the strings borrow. */
@@ -76,6 +70,9 @@ int call_get_layer_path(struct call *c, struct buf *b);
 
 /* The labels member as an array, owned by the caller; the strings borrow. */
 int call_get_labels(struct call *c, struct label **ret, size_t *ret_n);
+
+/* The same where null, which is NULL then, stands for any value. */
+int call_get_wanted_labels(struct call *c, struct label **ret, size_t *ret_n);
 
 /* What "target" points at: a volume, or a path with its st_dev. */
 struct target {
