@@ -4,6 +4,7 @@
 #include "util/buf.h"
 #include "util/cleanup.h"
 #include "util/cursor.h"
+#include "util/digest-set.h"
 #include "util/digest.h"
 #include "util/error.h"
 #include "util/nearest.h"
@@ -218,6 +219,30 @@ static void test_bad_digest_texts_are_refused(void **state)
 }
 
 /* error */
+
+static void test_digest_set_numbers_each_digest_once(void **state)
+{
+	struct digest_set set = {0};
+
+	(void)state;
+	for (uint32_t round = 0; round < 2; round++) {
+		for (uint32_t i = 0; i < 1000; i++) {
+			struct digest d;
+			uint32_t number;
+
+			assert_int_equal(digest_of(&i, sizeof(i), &d), 0);
+			assert_int_equal(digest_set_find(&set, &d),
+					 round ? i : TABLE_NONE);
+			assert_int_equal(digest_set_add(&set, &d, &number),
+					 !round);
+			assert_int_equal(number, i);
+			assert_true(digest_equal(&set.items[i], &d));
+		}
+	}
+	assert_int_equal(set.n, 1000);
+	digest_set_release(&set);
+	assert_int_equal(set.n, 0);
+}
 
 static void test_first_error_stays(void **state)
 {
@@ -436,6 +461,7 @@ int main(void)
 		cmocka_unit_test(test_hasher_copies_and_starts_over),
 		cmocka_unit_test(test_digest_comes_back_from_its_text),
 		cmocka_unit_test(test_bad_digest_texts_are_refused),
+		cmocka_unit_test(test_digest_set_numbers_each_digest_once),
 		cmocka_unit_test(test_first_error_stays),
 		cmocka_unit_test(
 			test_errors_without_a_receiver_keep_their_code),
