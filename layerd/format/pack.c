@@ -73,6 +73,23 @@ static int add_entry(struct buf *b, const struct pack_entry *e)
 	return r ?: buf_add_le32(b, e->size);
 }
 
+static int compare_offset(const void *key, const void *entry)
+{
+	uint64_t offset = *(const uint64_t *)key;
+	const struct pack_entry *e = entry;
+
+	return (offset > e->offset) - (offset < e->offset);
+}
+
+const struct pack_entry *pack_toc_find(const struct pack_toc *toc,
+				       uint64_t offset)
+{
+	if (!toc->n)
+		return NULL;
+	return bsearch(&offset, toc->entries, toc->n, sizeof(*toc->entries),
+		       compare_offset);
+}
+
 int pack_toc_encode(const struct pack_toc *toc, struct buf *b)
 {
 	struct digest checksum;

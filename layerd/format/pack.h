@@ -61,6 +61,10 @@ void pack_toc_release(struct pack_toc *toc);
 int pack_toc_add(struct pack_toc *toc, const struct digest *chunk,
 		 uint32_t length, uint32_t size);
 
+/* The entry of the frame at offset, or NULL. */
+const struct pack_entry *pack_toc_find(const struct pack_toc *toc,
+				       uint64_t offset);
+
 /* Appends the trailer, a skippable frame, for the frames in toc. -ENOMEM;
  * -EINVAL for a toc without entries. */
 int pack_toc_encode(const struct pack_toc *toc, struct buf *b);

@@ -8,6 +8,7 @@
 
 #include "store/layout.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -50,6 +51,14 @@ char *store_key_places(char key[static STORE_KEY_MAX], const struct digest *tar)
 	return make(key, "layers/%s/places", digest_hex(tar, hex));
 }
 
+char *store_key_damaged(char key[static STORE_KEY_MAX],
+			const struct digest *pack)
+{
+	char hex[DIGEST_HEX_SIZE];
+
+	return make(key, "damaged/%s", digest_hex(pack, hex));
+}
+
 char *store_key_head(char key[static STORE_KEY_MAX], const char *volume)
 {
 	return make(key, "volumes/%s/head.json", volume);
@@ -59,4 +68,11 @@ char *store_key_sequence(char key[static STORE_KEY_MAX], const char *volume,
 			 uint64_t sequence)
 {
 	return make(key, "volumes/%s/%" PRIu64, volume, sequence);
+}
+
+int store_key_digest(const char *key, struct digest *ret)
+{
+	const char *name = strrchr(key, '/');
+
+	return name ? digest_parse(name + 1, ret) : -EINVAL;
 }

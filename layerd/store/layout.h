@@ -29,6 +29,11 @@ char *store_key_blob(char key[static STORE_KEY_MAX], const struct digest *d);
 char *store_key_pack(char key[static STORE_KEY_MAX], const struct digest *d);
 char *store_key_places(char key[static STORE_KEY_MAX],
 		       const struct digest *tar);
+/* A mark: the pack is damaged, and no new layer may take chunks from it. */
+char *store_key_damaged(char key[static STORE_KEY_MAX],
+			const struct digest *pack);
 char *store_key_head(char key[static STORE_KEY_MAX], const char *volume);
+/* The digest that a key ends in. -EINVAL. */
+int store_key_digest(const char *key, struct digest *ret);
 char *store_key_sequence(char key[static STORE_KEY_MAX], const char *volume,
 			 uint64_t sequence);

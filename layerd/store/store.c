@@ -93,6 +93,27 @@ const char *store_name(const struct store *s)
 	return s->name;
 }
 
+int store_check(struct store *s, struct err *err)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	char id[STORE_ID_SIZE];
+	int r = s->ops->get(s, STORE_CONFIG_KEY, STORE_CONFIG_MAX, &b, err);
+
+	if (r == -ENOENT)
+		return err_set(err, EBADMSG,
+			       "%s: " STORE_CONFIG_KEY
+			       " is missing; restore the file",
+			       s->name);
+	if (r == 0)
+		r = store_config_decode(&b, s->name, id, err);
+	if (r < 0 || strcmp(id, s->id) == 0)
+		return r;
+	return err_set(err, EBADMSG,
+		       "%s: " STORE_CONFIG_KEY
+		       " is that of another store; restore the file",
+		       s->name);
+}
+
 int store_get(struct store *s, const char *key, size_t max, struct buf *b,
 	      struct err *err)
 {

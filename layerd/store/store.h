@@ -46,6 +46,10 @@ const char *store_id(const struct store *s);
 /* For messages: the path or URL. */
 const char *store_name(const struct store *s);
 
+/* Whether layerd.json still is what it was when the store was opened. -EBADMSG
+ * with a sentence. */
+int store_check(struct store *s, struct err *err);
+
 /* Appends the whole object to b; -EFBIG when it is larger than max. */
 int store_get(struct store *s, const char *key, size_t max, struct buf *b,
 	      struct err *err);

@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <stdatomic.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -130,6 +131,26 @@ int fsync_parent_at(int dirfd, const char *path)
 	if (fd < 0)
 		return -errno;
 	return fsync(fd) < 0 ? -errno : 0;
+}
+
+int file_has(int fd, const void *data, size_t size)
+{
+	struct stat st;
+	bool same;
+	void *map;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if ((uint64_t)st.st_size != size)
+		return 0;
+	if (!size)
+		return 1;
+	map = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+	if (map == MAP_FAILED)
+		return -errno;
+	same = memcmp(map, data, size) == 0;
+	(void)munmap(map, size);
+	return same;
 }
 
 int write_file_at(int dirfd, const char *path, const void *data, size_t size,

@@ -23,6 +23,10 @@ int pwrite_full(int fd, const void *data, size_t size, uint64_t offset);
 /* Appends a whole file of at most max bytes to b; -EFBIG when it is larger. */
 int read_file_at(int dirfd, const char *path, size_t max, struct buf *b);
 
+/* Whether the file holds these bytes and no others: 1, 0, or a negative errno.
+ */
+int file_has(int fd, const void *data, size_t size);
+
 /*
  * Publishes data under path: written to a temporary name beside it, synced,
  * renamed over path, and the directory synced. Readers see the old file or the

@@ -21,18 +21,9 @@ static int compare_packs(const void *a, const void *b, void *ctx)
 	return (x > y) - (x < y);
 }
 
-static int compare_offset(const void *key, const void *entry)
-{
-	uint64_t offset = *(const uint64_t *)key;
-	const struct pack_entry *e = entry;
-
-	return (offset > e->offset) - (offset < e->offset);
-}
-
 static bool toc_has(const struct pack_toc *toc, const struct unique *u)
 {
-	const struct pack_entry *e = bsearch(&u->offset, toc->entries, toc->n,
-					     sizeof(*e), compare_offset);
+	const struct pack_entry *e = pack_toc_find(toc, u->offset);
 
 	return e && e->length == u->length &&
 	       digest_equal(&e->chunk, &u->digest);

@@ -13,7 +13,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/mman.h>
 
 #define PLACES_MAX (1u << 30)
 
@@ -110,21 +109,6 @@ static int add_entry(const struct entry *e, void *ctx, struct err *err)
 	return erofs_writer_add(ctx, e, err);
 }
 
-static int compare_file(struct verify *v, int fd, uint64_t size)
-{
-	void *map;
-	bool same;
-
-	if (size != v->index.size)
-		return -EBADMSG;
-	map = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
-	if (map == MAP_FAILED)
-		return -errno;
-	same = memcmp(map, v->index.data, size) == 0;
-	(void)munmap(map, size);
-	return same ? 0 : -EBADMSG;
-}
-
 static int check_index(struct verify *v)
 {
 	_cleanup_(erofs_writer_freep) struct erofs_writer *writer = NULL;
@@ -146,9 +130,9 @@ static int check_index(struct verify *v)
 					v->object.tar_size, fd, &size, v->err);
 	if (r < 0)
 		return r;
-	r = compare_file(v, fd, size);
-	if (r == -EBADMSG)
-		return err_set(v->err, r,
+	r = file_has(fd, v->index.data, v->index.size);
+	if (r == 0)
+		return err_set(v->err, EBADMSG,
 			       "the layer's index is not the one its tarball "
 			       "makes");
 	return r < 0 ? err_errno(v->err, r, "cannot compare the index") : 0;
