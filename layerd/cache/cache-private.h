@@ -6,6 +6,7 @@
 #include "cache/cache.h"
 #include "cache/present.h"
 
+#include <dirent.h>
 #include <pthread.h>
 
 #define CACHE_TAR "tar"
@@ -56,6 +57,9 @@ void cache_entry_release(struct cache_entry *e);
  * what could not be looked at. No sentences, no lock. */
 int cache_entry_open(struct cache *c, const struct digest *tar,
 		     struct cache_entry *ret);
+
+/* The cache's directory, to be listed. */
+int cache_open_dir(const struct cache *c, DIR **ret);
 
 /* A name for a new directory under fd. Takes the lock. */
 void cache_stage_name(struct cache *c, char name[static 64]);

@@ -27,9 +27,9 @@
 
 DEFINE_CLEANUP(DIR *, closedir)
 
-static int open_dir(int fd, DIR **ret)
+int cache_open_dir(const struct cache *c, DIR **ret)
 {
-	int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int copy = openat(c->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int r;
 
 	if (copy < 0)
@@ -49,7 +49,7 @@ static int remove_stages(struct cache *c)
 	struct dirent *e;
 	int r;
 
-	r = open_dir(c->fd, &dir);
+	r = cache_open_dir(c, &dir);
 	while (r == 0 && (errno = 0, e = readdir(dir)))
 		if (strncmp(e->d_name, CACHE_STAGE_PREFIX,
 			    strlen(CACHE_STAGE_PREFIX)) == 0)
@@ -402,7 +402,7 @@ int cache_totals(struct cache *c, uint64_t *ret_layers, uint64_t *ret_bytes,
 	struct dirent *d;
 	int r;
 
-	r = open_dir(c->fd, &dir);
+	r = cache_open_dir(c, &dir);
 	while (r == 0 && (errno = 0, d = readdir(dir))) {
 		_cleanup_cache_entry_ struct cache_entry e = CACHE_ENTRY_INIT;
 		struct digest tar;

@@ -10,6 +10,7 @@
 #include "cache/fill.h"
 
 #include "cache/cache-private.h"
+#include "cache/check.h"
 #include "format/erofs-reader.h"
 #include "store/layout.h"
 #include "util/cleanup.h"
@@ -39,23 +40,6 @@ static int is_object(const struct buf *b, const struct digest *want)
 	int r = digest_of(b->data, b->size, &d);
 
 	return r < 0 ? r : digest_equal(&d, want);
-}
-
-/* 1 when the cache has this very object, else 0: any trouble with the copy
- * leaves the store to be asked. */
-static int read_cached(struct cache *c, const struct digest *tar,
-		       const struct digest *object, struct buf *raw)
-{
-	char hex[DIGEST_HEX_SIZE], path[DIGEST_HEX_SIZE + 16];
-	int r;
-
-	snprintf(path, sizeof(path), "%s/" CACHE_OBJECT, digest_hex(tar, hex));
-	r = read_file_at(c->fd, path, LAYER_OBJECT_MAX, raw);
-	if (r == 0)
-		r = is_object(raw, object);
-	if (r <= 0)
-		raw->size = 0;
-	return r > 0;
 }
 
 static int read_stored(struct store *s, const struct digest *tar,
@@ -94,7 +78,8 @@ static int load(struct cache *c, struct store *s, const struct digest *tar,
 	int r = 0;
 
 	digest_hex(tar, hex);
-	if (!read_cached(c, tar, object, &l->raw))
+	/* Any trouble with the copy leaves the store to be asked. */
+	if (!cache_read_object(c, tar, object, &l->raw))
 		r = read_stored(s, tar, object, &l->raw, err);
 	if (r < 0)
 		return r;

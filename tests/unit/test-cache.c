@@ -3,6 +3,7 @@
 /* The cache: which layers it believes and which it drops. */
 
 #include "cache-fixture.h"
+#include "cache/check.h"
 #include "cache/present.h"
 
 static void rewrite_present(struct fixture *f, enum present_state state)
@@ -151,6 +152,64 @@ static void test_published_stage_is_a_whole_layer(void **state)
 	assert_nothing_staged(f);
 }
 
+static int check(struct fixture *f, bool read_data)
+{
+	f->err = ERR_INIT;
+	return cache_check_layer(f->cache, &f->sample.object.tar, read_data,
+				 NULL, &f->err);
+}
+
+/* The stage has whatever its writer wrote: only reading tells. */
+static void test_check_reads_what_the_marker_vouches_for(void **state)
+{
+	struct fixture *f = *state;
+	const struct digest *tar = &f->sample.object.tar;
+	struct digest *found;
+	size_t n;
+
+	assert_int_equal(check(f, true), CACHE_E_MISSING);
+	publish(f);
+	assert_int_equal(check(f, false), 0);
+	assert_int_equal(check(f, true), 0);
+	assert_int_equal(cache_list(f->cache, &found, &n, &f->err), 0);
+	assert_int_equal(n, 1);
+	assert_true(digest_equal(found, tar));
+	free(found);
+	assert_int_equal(cache_drop(f->cache, tar, &f->err), 0);
+	assert_int_equal(check(f, true), CACHE_E_MISSING);
+	assert_int_equal(cache_drop(f->cache, tar, &f->err), 0);
+	assert_nothing_staged(f);
+
+	f->sample.tar.data[1000] ^= 1;
+	publish(f);
+	assert_int_equal(check(f, false), 0);
+	assert_int_equal(check(f, true), -EBADMSG);
+	f->sample.tar.data[1000] ^= 1;
+	assert_int_equal(cache_drop(f->cache, tar, &f->err), 0);
+	f->sample.index.data[1000] ^= 1;
+	publish(f);
+	assert_int_equal(check(f, false), -EBADMSG);
+	f->sample.index.data[1000] ^= 1;
+}
+
+/* Nothing is dropped by looking. */
+static void test_check_tells_damage_from_another_boot(void **state)
+{
+	struct fixture *f = *state;
+
+	publish(f);
+	rewrite_present(f, PRESENT_IN_BOOT);
+	assert_int_equal(check(f, true), CACHE_E_MISSING);
+	rewrite_present(f, PRESENT_SYNCED);
+	assert_int_equal(check(f, true), 0);
+	assert_int_equal(chmod(in_layer(f, "tar"), 0640), 0);
+	assert_int_equal(check(f, true), -EBADMSG);
+	assert_int_equal(access(in_layer(f, "tar"), F_OK), 0);
+	assert_int_equal(unlink(in_layer(f, "present")), 0);
+	assert_int_equal(check(f, false), -EBADMSG);
+	assert_int_equal(access(in_layer(f, "tar"), F_OK), 0);
+}
+
 static void test_stage_of_another_size_is_refused(void **state)
 {
 	struct fixture *f = *state;
@@ -268,6 +327,8 @@ int main(void)
 		T(test_layer_of_other_files_is_dropped),
 		T(test_layer_that_lost_bytes_is_dropped),
 		T(test_published_stage_is_a_whole_layer),
+		T(test_check_reads_what_the_marker_vouches_for),
+		T(test_check_tells_damage_from_another_boot),
 		T(test_stage_of_another_size_is_refused),
 		T(test_unfinished_work_is_gone_after_reopening),
 		T(test_cache_belongs_to_one_process),
