@@ -9,12 +9,7 @@
 #include <errno.h>
 #include <time.h>
 
-struct mounts {
-	struct catalog_mount *all;
-	size_t n;
-};
-
-static void mounts_release(struct mounts *m)
+void catalog_mounts_release(struct catalog_mounts *m)
 {
 	for (size_t i = 0; i < m->n; i++) {
 		free(m->all[i].reference);
@@ -68,7 +63,8 @@ static int get_string(struct query *q, int column, char **ret)
 }
 
 /* Appends the row that q stands at. */
-static int take_mount(struct query *q, struct mounts *mounts, struct err *err)
+static int take_mount(struct query *q, struct catalog_mounts *mounts,
+		      struct err *err)
 {
 	struct catalog_mount *all, *m;
 
@@ -88,8 +84,8 @@ static int take_mount(struct query *q, struct mounts *mounts, struct err *err)
 	return query_get_digest(q, 2, &m->version, err);
 }
 
-static int load_mounts(struct catalog *c, struct mounts *mounts,
-		       struct err *err)
+int catalog_mounts_load(struct catalog *c, struct catalog_mounts *mounts,
+			struct err *err)
 {
 	_cleanup_query_ struct query q = query_start(c, QUERY_MOUNT_LIST);
 	int r;
@@ -105,10 +101,10 @@ static int load_mounts(struct catalog *c, struct mounts *mounts,
 int catalog_each_mount(struct catalog *c, catalog_mount_fn fn, void *ctx,
 		       struct err *err)
 {
-	_cleanup_(mounts_release) struct mounts mounts = {0};
+	_cleanup_(catalog_mounts_release) struct catalog_mounts mounts = {0};
 	int r;
 
-	r = load_mounts(c, &mounts, err);
+	r = catalog_mounts_load(c, &mounts, err);
 	/* Without the lock, so that fn may use the catalog. */
 	for (size_t i = 0; r >= 0 && i < mounts.n; i++)
 		r = fn(&mounts.all[i], ctx);

@@ -41,9 +41,8 @@ int catalog_find_chunk(struct catalog *c, const struct digest *chunk,
 	return 0;
 }
 
-/* 1 and the pack's number, or 0. */
-static int find_pack(struct catalog *c, const struct digest *pack,
-		     uint64_t *ret_id, struct err *err)
+int catalog_find_pack(struct catalog *c, const struct digest *pack,
+		      uint64_t *ret_id, struct err *err)
 {
 	_cleanup_query_ struct query q = query_start(c, QUERY_PACK_FIND);
 	int r;
@@ -93,7 +92,7 @@ static int add_pack(struct catalog *c, const struct digest *pack,
 	uint64_t id;
 	int r;
 
-	r = find_pack(c, pack, &id, err);
+	r = catalog_find_pack(c, pack, &id, err);
 	if (r)
 		return MIN(r, 0);
 	r = insert_pack(c, pack, toc, &id, err);
@@ -117,7 +116,7 @@ static int remove_pack(struct catalog *c, const struct digest *pack,
 	uint64_t id;
 	int r;
 
-	r = find_pack(c, pack, &id, err);
+	r = catalog_find_pack(c, pack, &id, err);
 	if (r <= 0)
 		return r;
 	r = remove_row(c, QUERY_CHUNK_REMOVE, id, err);
@@ -154,7 +153,7 @@ int catalog_has_pack(struct catalog *c, const struct digest *pack, bool *ret,
 		     struct err *err)
 {
 	uint64_t id;
-	int r = find_pack(c, pack, &id, err);
+	int r = catalog_find_pack(c, pack, &id, err);
 
 	if (r < 0)
 		return r;

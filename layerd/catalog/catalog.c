@@ -254,18 +254,22 @@ static int put_aside(const char *path, struct err *err)
 	return 0;
 }
 
-int catalog_open(struct catalog **ret, const char *path, struct err *err)
+static int mark_path(const char *path, char mark[static PATH_MAX],
+		     struct err *err)
 {
-	char mark[PATH_MAX];
-	int n, r;
+	int n = snprintf(mark, PATH_MAX, "%s" CATALOG_DAMAGED, path);
 
-	n = snprintf(mark, sizeof(mark), "%s" CATALOG_DAMAGED, path);
-	if (n < 0 || n >= (int)sizeof(mark))
+	if (n < 0 || n >= PATH_MAX)
 		return err_errno(err, ENAMETOOLONG, "the catalog %s", path);
-	r = access(mark, F_OK) == 0 ? DAMAGED : open_once(ret, path, err);
-	if (r != DAMAGED)
-		return r;
-	r = put_aside(path, err);
+	return 0;
+}
+
+/* Puts the damaged file aside and opens a new one. */
+static int replace(struct catalog **ret, const char *path, const char *mark,
+		   struct err *err)
+{
+	int r = put_aside(path, err);
+
 	if (r < 0)
 		return r;
 	if (unlink(mark) < 0 && errno != ENOENT)
@@ -277,14 +281,52 @@ int catalog_open(struct catalog **ret, const char *path, struct err *err)
 	return r < 0 ? r : CATALOG_E_CORRUPT;
 }
 
+int catalog_open(struct catalog **ret, const char *path, struct err *err)
+{
+	char mark[PATH_MAX];
+	int r = mark_path(path, mark, err);
+
+	if (r < 0)
+		return r;
+	r = access(mark, F_OK) == 0 ? DAMAGED : open_once(ret, path, err);
+	return r == DAMAGED ? replace(ret, path, mark, err) : r;
+}
+
+static void close_database(struct catalog *c)
+{
+	for (size_t i = 0; i < QUERY_COUNT; i++) {
+		sqlite3_finalize(c->queries[i]);
+		c->queries[i] = NULL;
+	}
+	/* Cannot be busy: all statements are gone. */
+	(void)sqlite3_close(c->db);
+	c->db = NULL;
+}
+
+int catalog_renew(struct catalog *c, struct err *err)
+{
+	_cleanup_(catalog_freep) struct catalog *new = NULL;
+	char mark[PATH_MAX];
+	int r = mark_path(c->path, mark, err);
+
+	if (r < 0)
+		return r;
+	/* Before it is renamed: closing removes the log by its name. */
+	close_database(c);
+	r = replace(&new, c->path, mark, err);
+	if (r < 0)
+		return r;
+	c->db = TAKE_PTR(new->db);
+	memcpy(c->queries, new->queries, sizeof(c->queries));
+	memset(new->queries, 0, sizeof(new->queries));
+	return 0;
+}
+
 struct catalog *catalog_free(struct catalog *c)
 {
 	if (!c)
 		return NULL;
-	for (size_t i = 0; i < QUERY_COUNT; i++)
-		sqlite3_finalize(c->queries[i]);
-	/* Cannot be busy: all statements are gone. */
-	(void)sqlite3_close(c->db);
+	close_database(c);
 	pthread_mutex_destroy(&c->lock);
 	free(c->path);
 	free(c);

@@ -76,6 +76,29 @@ int catalog_find_layer(struct catalog *c, const char *hex,
 		       struct digest *ret_tar, struct digest *ret_object,
 		       uint64_t *ret_size, struct err *err);
 
+/* The index against the store, and the index as a whole. */
+enum catalog_table {
+	CATALOG_PACKS,
+	CATALOG_VERSIONS,
+	CATALOG_LAYERS, /* by their tarballs */
+};
+/* Reads all of the file. -EBADMSG when it is damaged. */
+int catalog_check(struct catalog *c, struct err *err);
+/* The digests that a table has, in no order; *ret is the caller's. */
+int catalog_digests(struct catalog *c, enum catalog_table table,
+		    struct digest **ret, size_t *ret_n, struct err *err);
+/* Whether the rows of a pack are what its contents say: each chunk has a row,
+ * here or in another pack, and no row says what the pack does not. */
+int catalog_check_pack(struct catalog *c, const struct digest *pack,
+		       const struct pack_toc *toc, bool *ret, struct err *err);
+/*
+ * Empties the index, and forgets "store-id" so that a rebuild that is cut short
+ * is made again at the next start. A damaged file is put aside as by
+ * catalog_open() and a new one takes its place (CATALOG_E_CORRUPT); mounts that
+ * can still be read are taken along.
+ */
+int catalog_clear(struct catalog *c, struct err *err);
+
 /* Read-only mounts that were handed out, so that a restarted daemon can list
  * them. Writable ones are sessions. */
 struct catalog_mount {

@@ -64,9 +64,11 @@ struct query query_start(struct catalog *c, enum schema_query which)
 
 void query_end(struct query *q)
 {
-	/* Repeats the error of the last step, which was reported. */
+	/* Repeats the error of the last step, which was reported. There is no
+	 * statement when the catalog could not be opened again. */
 	(void)sqlite3_reset(q->statement);
-	(void)sqlite3_clear_bindings(q->statement);
+	if (q->statement)
+		(void)sqlite3_clear_bindings(q->statement);
 	pthread_mutex_unlock(&q->catalog->lock);
 }
 
@@ -166,7 +168,7 @@ int query_finish(struct catalog *c, int r, struct err *err)
 		r = query_simple(c, QUERY_COMMIT, err);
 	/* SQLite rolls back by itself when the disk is full or fails, and takes
 	 * a second time for an error of ours. */
-	if (r < 0 && !sqlite3_get_autocommit(c->db))
+	if (r < 0 && c->db && !sqlite3_get_autocommit(c->db))
 		(void)query_simple(c, QUERY_ROLLBACK, NULL);
 	return r;
 }

@@ -56,12 +56,29 @@ int query_get_blob(struct query *q, int column, struct buf *b, struct err *err);
 /* A statement that returns no rows. */
 int query_run(struct query *q, struct err *err);
 
-/* BEGIN, COMMIT or ROLLBACK. */
+/* BEGIN, COMMIT, ROLLBACK and others without parameters. */
 int query_simple(struct catalog *c, enum schema_query which, struct err *err);
 
 /* Ends a transaction; a failed one (r < 0) leaves nothing behind. Returns r or
  * the error of the end. With the lock held. */
 int query_finish(struct catalog *c, int r, struct err *err);
+
+/* Closes the database, which is damaged, puts it aside and opens a new one.
+ * With the lock held. */
+int catalog_renew(struct catalog *c, struct err *err);
+
+/* 1 and the number that a pack has in the catalog, or 0. */
+int catalog_find_pack(struct catalog *c, const struct digest *pack,
+		      uint64_t *ret_id, struct err *err);
+
+/* The recorded mounts, each owning its strings. Release also what failed. */
+struct catalog_mounts {
+	struct catalog_mount *all;
+	size_t n;
+};
+void catalog_mounts_release(struct catalog_mounts *m);
+int catalog_mounts_load(struct catalog *c, struct catalog_mounts *mounts,
+			struct err *err);
 
 /* Behind the catalog's path: a file that says that the catalog is damaged. */
 #define CATALOG_DAMAGED ".damaged"

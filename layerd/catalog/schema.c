@@ -66,6 +66,7 @@ const char *const schema_queries[QUERY_COUNT] = {
 	[QUERY_META_GET] = "SELECT value FROM meta WHERE key = ?1",
 	[QUERY_META_SET] = "INSERT INTO meta (key, value) VALUES (?1, ?2)"
 			   " ON CONFLICT DO UPDATE SET value = ?2",
+	[QUERY_META_REMOVE] = "DELETE FROM meta WHERE key = ?1",
 	[QUERY_CHUNK_FIND] = "SELECT pack.digest, offset, length, size"
 			     " FROM chunk JOIN pack ON pack.id = chunk.pack"
 			     " WHERE chunk.digest = ?1",
@@ -73,22 +74,30 @@ const char *const schema_queries[QUERY_COUNT] = {
 		"INSERT OR IGNORE INTO chunk (digest, pack, offset, length,"
 		" size) VALUES (?1, ?2, ?3, ?4, ?5)",
 	[QUERY_CHUNK_REMOVE] = "DELETE FROM chunk WHERE pack = ?1",
+	[QUERY_CHUNK_COUNT] = "SELECT count(*) FROM chunk WHERE pack = ?1",
+	[QUERY_CHUNK_CLEAR] = "DELETE FROM chunk",
 	[QUERY_PACK_FIND] = "SELECT id FROM pack WHERE digest = ?1",
 	[QUERY_PACK_ADD] = "INSERT INTO pack (digest, bytes, chunks)"
 			   " VALUES (?1, ?2, ?3)",
 	[QUERY_PACK_REMOVE] = "DELETE FROM pack WHERE id = ?1",
 	[QUERY_PACK_TOTALS] =
 		"SELECT count(*), total(chunks), total(bytes) FROM pack",
+	[QUERY_PACK_LIST] = "SELECT digest FROM pack",
+	[QUERY_PACK_CLEAR] = "DELETE FROM pack",
 	[QUERY_VERSION_ADD] =
 		"INSERT OR IGNORE INTO version (digest, volume, sequence)"
 		" VALUES (?1, ?2, ?3)",
 	[QUERY_VERSION_FIND] = "SELECT digest FROM version"
 			       " WHERE digest BETWEEN ?1 AND ?2 LIMIT 2",
+	[QUERY_VERSION_LIST] = "SELECT digest FROM version",
+	[QUERY_VERSION_CLEAR] = "DELETE FROM version",
 	[QUERY_LAYER_ADD] =
 		"INSERT INTO layer (tar, object, size) VALUES (?1, ?2, ?3)"
 		" ON CONFLICT DO UPDATE SET object = ?2, size = ?3",
 	[QUERY_LAYER_FIND] = "SELECT tar, object, size FROM layer"
 			     " WHERE tar BETWEEN ?1 AND ?2 LIMIT 2",
+	[QUERY_LAYER_LIST] = "SELECT tar FROM layer",
+	[QUERY_LAYER_CLEAR] = "DELETE FROM layer",
 	[QUERY_MOUNT_ADD] =
 		"INSERT INTO mount (reference, version, path, device, boot_id,"
 		" created) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
