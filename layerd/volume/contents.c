@@ -41,6 +41,16 @@ int contents_read(struct store *s, const struct digest *pack,
 	}
 }
 
+bool contents_is_marked(struct store *s, const struct digest *pack)
+{
+	struct err problem = ERR_INIT;
+	char key[STORE_KEY_MAX];
+	uint64_t size;
+
+	store_key_damaged(key, pack);
+	return store_size(s, key, &size, &problem) != -ENOENT;
+}
+
 void contents_forget_layer(struct host *h, const struct digest *tar)
 {
 	_cleanup_places_ struct places places = {0};

@@ -12,6 +12,10 @@
 int contents_read(struct store *s, const struct digest *pack,
 		  struct pack_toc *ret, struct err *err);
 
+/* Whether a check has marked the pack as damaged: no new layer may take chunks
+ * from it. */
+bool contents_is_marked(struct store *s, const struct digest *pack);
+
 /*
  * Takes the packs that a layer's places name out of the catalog, when some of
  * its data turned out to be damaged or lost: whoever seals the same data again

@@ -189,6 +189,7 @@ static int open_parts(struct host *h, char **ret_notice, struct err *err)
 	_cleanup_free_ char *store = NULL;
 	_cleanup_free_ char *cache = NULL;
 	_cleanup_free_ char *catalog = NULL;
+	struct rebuilt rebuilt;
 	bool other_store;
 	int r, state;
 
@@ -215,7 +216,7 @@ static int open_parts(struct host *h, char **ret_notice, struct err *err)
 		other_store = r < 0 || !buf_str(&id) ||
 			      strcmp(buf_str(&id), store_id(h->store)) != 0;
 	}
-	return other_store ? host_rebuild_catalog(h, err) : 0;
+	return other_store ? host_fill_catalog(h, NULL, &rebuilt, err) : 0;
 }
 
 int host_open(struct host **ret, const char *state_dir, const char *runtime_dir,
