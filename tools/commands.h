@@ -33,6 +33,8 @@ extern const struct command command_layer_ls;
 extern const struct command command_layer_cat;
 extern const struct command command_layer_tar;
 extern const struct command command_layer_verify;
+extern const struct command command_fsck;
+extern const struct command command_rebuild;
 extern const struct command command_version;
 extern const struct command command_doctor;
 extern const struct command command_complete;

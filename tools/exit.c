@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define UNREACHABLE "io.layerd.Unreachable"
+#define DAMAGED "io.layerd.DamageRemains"
 
 static const struct {
 	int status;
@@ -28,6 +29,7 @@ static const struct {
 	{10, "io.layerd.NotSettled", "files did not hold still; try again"},
 	{11, "io.layerd.NotSupported", "not supported on this host"},
 	{12, UNREACHABLE, "the daemon cannot be reached"},
+	{13, DAMAGED, "fsck found damage that remains"},
 	{130, NULL, "interrupted (Ctrl-C)"},
 };
 
@@ -35,6 +37,8 @@ const char *exit_error_name(int code)
 {
 	if (code == -ECONNREFUSED || code == -ECONNRESET)
 		return UNREACHABLE;
+	if (code == -EUCLEAN)
+		return DAMAGED;
 	return error_name(code);
 }
 

@@ -10,7 +10,8 @@
 /* The status for a negative errno as functions return it; 0 for 0. */
 int exit_status(int code);
 
-/* The name of an error for JSON: the API's, or io.layerd.Unreachable. */
+/* The name of an error for JSON: the API's, or io.layerd.Unreachable and
+ * io.layerd.DamageRemains, which are the tool's own. */
 const char *exit_error_name(int code);
 
 /* What the i-th row of the table means, NULL behind the last. A status that has

@@ -29,3 +29,5 @@ int method_usage(struct call *c);
 int method_layer_entries(struct call *c);
 int method_layer_open(struct call *c);
 int method_layer_verify(struct call *c);
+int method_fsck(struct call *c);
+int method_rebuild(struct call *c);

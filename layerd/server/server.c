@@ -54,6 +54,8 @@ static const struct {
 	{"LayerEntries", method_layer_entries},
 	{"LayerOpen", method_layer_open},
 	{"LayerVerify", method_layer_verify},
+	{"Fsck", method_fsck},
+	{"Rebuild", method_rebuild},
 };
 
 struct connection {
