@@ -240,6 +240,66 @@ check_start() {
 	[ "$(lc status --json | jq .chunks)" -gt 0 ]
 }
 
+# Damage that takes each way of a repair: a pack and a layer object that the
+# cache has, places, a number, and a layer in the cache.
+prepare_fsck() {
+	rm -rf "$T/tree" && mkdir "$T/tree"
+	echo "$V" >"$T/tree/file"
+	head -c 300000 /dev/urandom >"$T/tree/random"
+	lc new "$V" --from "$T/tree"
+	dump "$T/tree" >"$T/new"
+}
+
+while_down_fsck() {
+	local store=$T/state/store pack layer
+
+	pack=$(find "$store/packs" -type f -printf '%T@ %p\n' | sort -n |
+		tail -1 | cut -d' ' -f2)
+	truncate -s 100000 "$pack"
+	rm "$store/volumes/$V/1"
+	layer=$(find "$store/layers" -name places -printf '%T@ %p\n' |
+		sort -n | tail -1 | cut -d' ' -f2)
+	echo text >"$layer"
+	layer=$(basename "$(dirname "$layer")")
+	rm "$store/blobs/sha256/$(sha256sum "$T/state/cache/$layer/layer" |
+		cut -d' ' -f1)"
+	for layer in "$T"/state/cache/*/present; do
+		[ "$layer" -nt "$T/tree" ] || touch "${layer%present}tar"
+	done
+}
+
+run_fsck() {
+	lc fsck --repair --read-data
+}
+
+check_fsck() {
+	run_fsck
+	lc fsck --read-data
+	find "$T/state/cache" -mindepth 1 -maxdepth 1 -name '[0-9a-f]*' \
+		-exec rm -r {} +
+	is_version "$T/new" "$V"
+	is_version "$T/base.1" base@1
+	verify_volume "$V"
+	check_usable
+	lc mount --ro base "$T/m2"
+	lc unmount "$T/m2"
+}
+
+prepare_rebuild() {
+	:
+}
+
+run_rebuild() {
+	lc rebuild
+}
+
+check_rebuild() {
+	check_start
+	lc fsck
+	run_rebuild
+	lc fsck
+}
+
 while_down() {
 	daemon_stop
 	if [ "$(type -t "while_down_$1")" = function ]; then
@@ -281,7 +341,7 @@ list_steps() {
 	commit)
 		awk '{ print $1 ":" ++n[$1] }' "$T/steps"
 		;;
-	finalize | squash | new | discard)
+	finalize | squash | new | discard | fsck)
 		grep -vE '^(store-|file\.)' "$T/steps" | first_and_last
 		;;
 	*)
@@ -369,6 +429,14 @@ kill_everywhere() {
 
 @test "starting without a catalog can be killed at any step" {
 	kill_everywhere start
+}
+
+@test "fsck --repair can be killed at any step and repeated" {
+	kill_everywhere fsck
+}
+
+@test "rebuild can be killed at any step" {
+	kill_everywhere rebuild
 }
 
 @test "every fault point in the source is one of those steps" {

@@ -6,91 +6,11 @@
 # the right bytes back all is as it was.
 
 load helper
+load store
 
-# The volume v with two versions, dumped to $T/v.1 and $T/v.2, and another one.
-# Nothing is mounted or cached afterwards.
-make_volumes() {
-	STORE=$T/state/store
-	mkdir -p "$T/src/d"
-	head -c 150000 /dev/urandom >"$T/src/d/f"
-	head -c 3000 /dev/urandom >"$T/src/a"
-	mkfifo "$T/src/p"
-	setfattr -n trusted.overlax.redirect -v /x "$T/src/d"
-	layerctl new v --from "$T/src" -m first
-	dump "$T/src" >"$T/v.1"
-	PACK=$(find "$STORE/packs" -type f)
-	layerctl mount v "$T/m"
-	echo second >"$T/m/a"
-	dump "$T/m" >"$T/v.2"
-	layerctl finalize v -m second
-	layerctl new other --from /etc/apt
-	dump /etc/apt >"$T/other"
-	LAYER=$(layerctl show v@1 --json | jq -r '.version.layers[0].digest')
-	LAYER=${LAYER#sha256:}
+make_uncached() {
+	make_volumes
 	forget_cache
-}
-
-forget_cache() {
-	shut_down
-	rm -rf "$T/state/cache"
-}
-
-shut_down() {
-	stop_daemon
-	unmount_all "$T/m"
-	unmount_all "$T/m2"
-	unmount_all "$T/run"
-}
-
-# The path of a version's manifest, of its config or of its last layer object.
-blob_of() {
-	local manifest pick
-
-	manifest=$(layerctl show "$1" --json | jq -r .version.digest)
-	manifest=$STORE/blobs/sha256/${manifest#sha256:}
-	case $2 in
-	manifest)
-		echo "$manifest"
-		return
-		;;
-	config)
-		pick=.config.digest
-		;;
-	object)
-		pick='.annotations["io.layerd.layer-objects"]'
-		;;
-	esac
-	pick=$(jq -r "$pick" "$manifest" | grep -o '[0-9a-f]\{64\}' | tail -1)
-	echo "$STORE/blobs/sha256/$pick"
-}
-
-# flip FILE OFFSET: another byte there.
-flip() {
-	local byte
-
-	byte=$(od -An -tu1 -j "$2" -N 1 "$1")
-	printf '%b' "\\x$(printf '%02x' $((byte ^ 255)))" |
-		dd of="$1" bs=1 seek="$2" conv=notrunc status=none
-}
-
-# damage FILE HOW: HOW is an offset to flip a byte at, or one of these words.
-damage() {
-	cp -p "$1" "$T/good"
-	case $2 in
-	[0-9]*) flip "$1" "$2" ;;
-	cut) truncate -s $(($(stat -c %s "$1") / 2)) "$1" ;;
-	empty) truncate -s 0 "$1" ;;
-	longer) echo >>"$1" ;;
-	missing) rm "$1" ;;
-	directory) rm "$1" && mkdir "$1" ;;
-	link) rm "$1" && ln -s "$T/good" "$1" ;;
-	text) echo text >"$1" ;;
-	esac
-}
-
-restore() {
-	rm -rf "$1"
-	cp -p "$T/good" "$1"
 }
 
 # refused PATTERN FILE HOW COMMAND...: with the file damaged the command fails
@@ -103,13 +23,6 @@ refused() {
 	damage "$file" "$how"
 	fails 9 "$pattern" "$@"
 	restore "$file"
-}
-
-is_version() {
-	layerctl mount --ro "$2" "$T/m2"
-	dump "$T/m2" >"$T/is"
-	layerctl unmount "$T/m2"
-	same_dump "$1" "$T/is"
 }
 
 nothing_is_left() {
@@ -129,7 +42,7 @@ all_is_well() {
 @test "a damaged pack is named with its layer, and its bytes are not shown" {
 	local how size
 
-	make_volumes
+	make_uncached
 	size=$(stat -c %s "$PACK")
 	for how in 0 5 100 $((size / 4)) $((size / 2)) $((size * 3 / 4)) \
 		empty cut missing; do
@@ -153,7 +66,7 @@ all_is_well() {
 @test "a damaged layer object is refused" {
 	local object how size
 
-	make_volumes
+	make_uncached
 	object=$(blob_of v@1 object)
 	size=$(stat -c %s "$object")
 	for how in 0 8 30 100 $((size / 2)) $((size - 1)) empty cut longer \
@@ -174,7 +87,7 @@ all_is_well() {
 @test "a damaged manifest or config is refused" {
 	local kind file name size how
 
-	make_volumes
+	make_uncached
 	for kind in manifest config; do
 		file=$(blob_of v@2 "$kind")
 		name=$(basename "$file")
@@ -202,7 +115,7 @@ all_is_well() {
 @test "damaged places are refused" {
 	local places how size
 
-	make_volumes
+	make_uncached
 	places=$STORE/layers/$LAYER/places
 	size=$(stat -c %s "$places")
 	for how in 0 8 40 $((size / 2)) $((size - 1)) empty cut longer text \
@@ -222,7 +135,7 @@ all_is_well() {
 @test "a damaged record costs its volume, and only as long as it is" {
 	local record how
 
-	make_volumes
+	make_uncached
 	record=$STORE/volumes/v/head.json
 	layerctl mount v "$T/m"
 	echo kept >"$T/m/kept"
@@ -262,7 +175,7 @@ all_is_well_but_head() {
 @test "a damaged sequence object costs that number" {
 	local object how
 
-	make_volumes
+	make_uncached
 	object=$STORE/volumes/v/1
 	for how in 0 8 70 empty cut longer text; do
 		refused 'volumes/v/1' "$object" "$how" layerctl show v@1
@@ -279,7 +192,7 @@ all_is_well_but_head() {
 @test "a store without its right layerd.json is not opened" {
 	local config how
 
-	make_volumes
+	make_uncached
 	config=$STORE/layerd.json
 	for how in 0 empty cut text missing directory; do
 		damage "$config" "$how"
@@ -313,7 +226,7 @@ forged() {
 @test "a hostile index is refused before the kernel sees it" {
 	local defect pid
 
-	make_volumes
+	make_uncached
 	layerctl new evil --from "$T/src"
 	forget_cache
 	LAYERD_FAULT=mount.image layerctl ls
@@ -331,7 +244,7 @@ forged() {
 @test "a hostile index for a layer that is mounted already is refused" {
 	local pid
 
-	make_volumes
+	make_uncached
 	layerctl new evil --from "$T/src"
 	layerctl mount v@1 "$T/m2"
 	stop_daemon
