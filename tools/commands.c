@@ -31,6 +31,8 @@ const struct command *const commands[] = {
 	&command_layer_tar,
 	&command_layer_verify,
 	&command_version,
+	&command_fsck,
+	&command_rebuild,
 	&command_doctor,
 	&command_complete,
 	NULL,

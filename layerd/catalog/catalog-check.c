@@ -158,8 +158,8 @@ static int forget_store(struct catalog *c, struct err *err)
 static int clear(struct catalog *c, struct err *err)
 {
 	static const enum schema_query steps[] = {
-		QUERY_CHUNK_CLEAR, QUERY_PACK_CLEAR, QUERY_VERSION_CLEAR,
-		QUERY_LAYER_CLEAR};
+		QUERY_CHUNK_CLEAR, QUERY_PACK_CLEAR,   QUERY_VERSION_CLEAR,
+		QUERY_LAYER_CLEAR, QUERY_LISTED_CLEAR, QUERY_ENTRY_CLEAR};
 	int r = query_simple(c, QUERY_BEGIN, err);
 
 	if (r < 0)

@@ -115,11 +115,13 @@ const char *const schema_queries[QUERY_COUNT] = {
 		"INSERT OR REPLACE INTO listed (volume, sequence, head)"
 		" VALUES (?1, ?2, ?3)",
 	[QUERY_LISTED_REMOVE] = "DELETE FROM listed WHERE volume = ?1",
+	[QUERY_LISTED_CLEAR] = "DELETE FROM listed",
 	[QUERY_ENTRY_ADD] =
 		"INSERT OR REPLACE INTO entry (" ENTRY_COLUMNS ") VALUES"
 		" (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,"
 		" ?14)",
 	[QUERY_ENTRY_REMOVE] = "DELETE FROM entry WHERE volume = ?1",
+	[QUERY_ENTRY_CLEAR] = "DELETE FROM entry",
 	[QUERY_ENTRY_GET] = "SELECT " ENTRY_COLUMNS " FROM entry"
 			    " WHERE volume = ?1 AND sequence = ?2",
 	[QUERY_ENTRY_PAGE] =
