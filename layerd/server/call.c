@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sys/socket.h>
 
 int call_send_more(struct call *c, json_t *parameters)
 {
@@ -210,6 +211,67 @@ int call_get_target(struct call *c, struct target *ret)
 	}
 	ret->device = (uint64_t)json_integer_value(device);
 	return ret->path ? 0 : err_oom(&c->err);
+}
+
+int call_get_name(struct call *c, struct buf *b, const char **ret)
+{
+	const char *text = NULL, *name;
+	int r = call_get_string(c, "name", &text);
+
+	if (r < 0 || !text)
+		return r;
+	if (unescape_bytes(b, text) < 0 || !(name = buf_str(b)) || !*name ||
+	    strchr(name, '/') || strcmp(name, ".") == 0 ||
+	    strcmp(name, "..") == 0)
+		return wrong_type(c, "name", "one name in a directory");
+	*ret = name;
+	return 0;
+}
+
+int call_no_such_path(struct call *c, const char *reference, const char *path)
+{
+	return err_set(&c->err, ENOENT,
+		       "%s has no \"%s\"; \"layerctl ls %s:/\" lists what it "
+		       "has",
+		       reference, path, reference);
+}
+
+static int get_groups(int fd, struct caller *ret)
+{
+	socklen_t size = 0;
+
+	/* ERANGE tells how many there are. */
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, NULL, &size) < 0 &&
+	    errno != ERANGE)
+		return -errno;
+	ret->groups = malloc(size + 1);
+	if (!ret->groups)
+		return -ENOMEM;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, ret->groups, &size) < 0)
+		return -errno;
+	ret->n_groups = size / sizeof(*ret->groups);
+	return 0;
+}
+
+int call_get_caller(struct call *c, struct caller *ret)
+{
+	int fd = varlink_fd(c->connection);
+	struct ucred peer;
+	socklen_t size = sizeof(peer);
+	int r = 0;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+		r = -errno;
+	if (r == 0)
+		r = get_groups(fd, ret);
+	if (r < 0)
+		return err_errno(&c->err, r, "cannot tell who is calling");
+	ret->uid = peer.uid;
+	ret->gid = peer.gid;
+	/* A daemon that is not root can do everything as itself only. */
+	if (geteuid() != 0)
+		ret->uid = geteuid();
+	return 0;
 }
 
 int call_get_layer_path(struct call *c, struct buf *b)

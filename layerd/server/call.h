@@ -4,6 +4,7 @@
 /* One method call in progress, and the tools that methods are written with. */
 
 #include "proto/varlink.h"
+#include "volume/caller.h"
 #include "volume/host.h"
 #include "volume/volume.h"
 
@@ -67,6 +68,15 @@ int call_get_strings(struct call *c, const char *name, const char ***ret,
 /* The optional member "path", a path in a layer or version, without '/' at
  * either end: "" is the root. A C string. */
 int call_get_layer_path(struct call *c, struct buf *b);
+
+/* The member "name", a single name in a directory, if it is there. */
+int call_get_name(struct call *c, struct buf *b, const char **ret);
+
+/* Who is calling, with all groups. */
+int call_get_caller(struct call *c, struct caller *ret);
+
+/* -ENOENT with a sentence for a path that a version does not have. */
+int call_no_such_path(struct call *c, const char *reference, const char *path);
 
 /* The labels member as an array, owned by the caller; the strings borrow. */
 int call_get_labels(struct call *c, struct label **ret, size_t *ret_n);

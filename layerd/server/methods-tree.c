@@ -54,14 +54,6 @@ static int add_entry(const struct tree_node *node, const struct entry *e,
 			   encode_node(entries->tree, node, e), err);
 }
 
-static int no_such_path(struct call *c, const char *reference, const char *path)
-{
-	return err_set(&c->err, ENOENT,
-		       "%s has no \"%s\"; \"layerctl ls %s:/\" lists what it "
-		       "has",
-		       reference, path, reference);
-}
-
 int method_version_entries(struct call *c)
 {
 	_cleanup_(tree_freep) struct tree *t = NULL;
@@ -85,7 +77,7 @@ int method_version_entries(struct call *c)
 		r = tree_walk(t, (char *)path.data, recursive, add_entry,
 			      &entries, &c->err);
 	if (r == -ENOENT && !c->err.code)
-		r = no_such_path(c, reference, (char *)path.data);
+		r = call_no_such_path(c, reference, (char *)path.data);
 	return batches_finish(&entries.batches, r);
 }
 
@@ -116,7 +108,7 @@ static int reply_version_file(struct call *c, const char *reference,
 	if (r == 0)
 		r = tree_find(t, path, &node, &c->err);
 	if (r == -ENOENT && !c->err.code)
-		return no_such_path(c, reference, path);
+		return call_no_such_path(c, reference, path);
 	if (r == 0)
 		r = tree_entry(t, &node, path, &e, &c->err);
 	if (r < 0)

@@ -205,6 +205,27 @@ int mkdir_parents_at(int dirfd, const char *path, mode_t mode)
 	}
 }
 
+int is_empty_directory(int fd)
+{
+	int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+	struct dirent *d;
+	int r = 1;
+
+	if (!dir) {
+		r = -errno;
+		if (copy >= 0)
+			(void)close(copy);
+		return r;
+	}
+	while (r == 1 && (errno = 0, d = readdir(dir)))
+		r = strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0;
+	if (r == 1 && errno)
+		r = -errno;
+	(void)closedir(dir);
+	return r;
+}
+
 /* A directory that is emptied: deeper ones are moved up into it one by one, so
  * that neither stack nor descriptors grow with the depth of a tree. */
 struct emptying {
@@ -227,8 +248,7 @@ static int move_up(struct emptying *e, int from, const char *name)
 	}
 }
 
-/* Removes a file or an empty directory. -ENOTEMPTY. */
-static int remove_one(int dirfd, const char *name)
+int remove_one_at(int dirfd, const char *name)
 {
 	if (unlinkat(dirfd, name, 0) == 0 || errno == ENOENT)
 		return 0;
@@ -274,19 +294,19 @@ static int each_name(struct emptying *e, int dirfd, const char *name,
 
 static int empty_child(struct emptying *e, int dirfd, const char *name)
 {
-	int r = remove_one(dirfd, name);
+	int r = remove_one_at(dirfd, name);
 
 	return r == -ENOTEMPTY ? move_up(e, dirfd, name) : r;
 }
 
 static int empty_top(struct emptying *e, int dirfd, const char *name)
 {
-	int r = remove_one(dirfd, name);
+	int r = remove_one_at(dirfd, name);
 
 	if (r != -ENOTEMPTY)
 		return r;
 	r = each_name(e, dirfd, name, empty_child);
-	return r < 0 ? r : remove_one(dirfd, name);
+	return r < 0 ? r : remove_one_at(dirfd, name);
 }
 
 int remove_tree_at(int dirfd, const char *path)
@@ -297,7 +317,7 @@ int remove_tree_at(int dirfd, const char *path)
 int remove_tree_until(int dirfd, const char *path, const atomic_bool *stop)
 {
 	_cleanup_close_ int fd = -1;
-	int r = remove_one(dirfd, path);
+	int r = remove_one_at(dirfd, path);
 
 	if (r != -ENOTEMPTY)
 		return r;
@@ -311,7 +331,7 @@ int remove_tree_until(int dirfd, const char *path, const atomic_bool *stop)
 
 		r = each_name(&e, fd, ".", empty_top);
 		if (r == 0)
-			r = remove_one(dirfd, path);
+			r = remove_one_at(dirfd, path);
 	} while (r == -ENOTEMPTY);
 	return r;
 }

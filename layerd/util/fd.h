@@ -41,6 +41,12 @@ int fsync_parent_at(int dirfd, const char *path);
 /* Creates the missing directories of path itself, each with mode. */
 int mkdir_parents_at(int dirfd, const char *path, mode_t mode);
 
+/* Whether a directory has nothing in it: 1 or 0. */
+int is_empty_directory(int fd);
+
+/* Removes a file or an empty directory; missing is fine. -ENOTEMPTY. */
+int remove_one_at(int dirfd, const char *name);
+
 /* Removes a file or a whole tree, never crossing mounts; missing is fine. */
 int remove_tree_at(int dirfd, const char *path);
 

@@ -5,6 +5,7 @@
 #include "util/fd.h"
 #include "volume/mounting.h"
 #include "volume/tree-private.h"
+#include "volume/tree-walk.h"
 
 #include <errno.h>
 #include <string.h>
@@ -262,4 +263,36 @@ int tree_data_equal(struct tree *t, const struct tree_node *node,
 			return MIN(r, 0);
 	}
 	return compare_bytes(&a, &b, ret, err);
+}
+
+struct fetch {
+	struct tree *tree;
+	struct tree_totals totals;
+};
+
+static int count(const struct tree_node *node, const struct entry *e, void *ctx,
+		 struct err *err)
+{
+	struct fetch *f = ctx;
+	uint64_t size = entry_data_size(e);
+
+	f->totals.entries++;
+	f->totals.bytes += size;
+	return size ? open_tar(f->tree, node->part.layer, err) : 0;
+}
+
+int tree_data_fetch(struct tree *t, const char *path, struct tree_totals *ret,
+		    struct err *err)
+{
+	struct fetch f = {.tree = t};
+	int r = tree_walk(t, path, true, count, &f, err);
+
+	if (r == 0)
+		*ret = f.totals;
+	return r;
+}
+
+int tree_data_fd(const struct tree *t, uint32_t layer)
+{
+	return t->indexes[layer]->cached.tar_fd;
 }

@@ -21,3 +21,18 @@ int tree_data_equal(struct tree *t, const struct tree_node *node,
 		    const struct entry *e, struct tree *other,
 		    const struct tree_node *theirs, const struct entry *o,
 		    bool *ret, struct err *err);
+
+/* What there is at a path and below it. */
+struct tree_totals {
+	uint64_t entries;
+	uint64_t bytes; /* of data, once for each name */
+};
+
+/*
+ * Counts what is at path, and brings the layers that have its data into the
+ * cache. Afterwards tree_data_fd() is their tarballs, which stay open as long
+ * as t and may be read by several threads. -ENOENT without a text.
+ */
+int tree_data_fetch(struct tree *t, const char *path, struct tree_totals *ret,
+		    struct err *err);
+int tree_data_fd(const struct tree *t, uint32_t layer);

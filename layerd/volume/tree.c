@@ -307,6 +307,36 @@ int tree_entry(struct tree *t, const struct tree_node *node, const char *path,
 				  node->part.nid, path, ret, err);
 }
 
+int tree_read(const struct tree *t, const struct tree_part *part,
+	      const char *path, struct erofs_entry_buf *ret, struct err *err)
+{
+	const struct erofs_view *v;
+	struct erofs_object o;
+	int r;
+
+	if (!t->n) {
+		ret->entry =
+			(struct entry){.path = path, .mode = S_IFDIR | 0755};
+		return 0;
+	}
+	v = erofs_reader_view(t->indexes[part->layer]->reader);
+	r = erofs_object_read(v, part->nid, &o, err);
+	return r < 0 ? r : erofs_object_entry(v, &o, path, ret, err);
+}
+
+int tree_links(const struct tree *t, const struct tree_part *part,
+	       uint32_t *ret, struct err *err)
+{
+	struct erofs_object o;
+	int r = erofs_object_read(
+		erofs_reader_view(t->indexes[part->layer]->reader), part->nid,
+		&o, err);
+
+	if (r == 0)
+		*ret = S_ISDIR(o.mode) ? 1 : o.nlink;
+	return r;
+}
+
 static bool same_part(const struct tree *t, const struct tree_part *part,
 		      const struct tree *other, const struct tree_part *theirs)
 {

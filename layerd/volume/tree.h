@@ -75,6 +75,16 @@ int tree_find(struct tree *t, const char *path, struct tree_node *ret,
 int tree_entry(struct tree *t, const struct tree_node *node, const char *path,
 	       struct entry *ret, struct err *err);
 
+/* The same into the caller's memory and by part alone, so that several threads
+ * may read one tree. */
+int tree_read(const struct tree *t, const struct tree_part *part,
+	      const char *path, struct erofs_entry_buf *ret, struct err *err);
+
+/* How many names the object has in its layer, 1 for a directory: no other can
+ * be hard linked. For several threads, too. */
+int tree_links(const struct tree *t, const struct tree_part *part,
+	       uint32_t *ret, struct err *err);
+
 /* Whether two nodes, of t and of other, are the same inode of the same layer,
  * or directories of the same contents. other may be t. */
 bool tree_same(const struct tree *t, const struct tree_node *node,
