@@ -21,6 +21,7 @@ const struct command *const commands[] = {
 	&command_du,
 	&command_cat,
 	&command_ls,
+	&command_restore,
 	&command_log,
 	&command_find,
 	&command_show,

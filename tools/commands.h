@@ -24,6 +24,7 @@ extern const struct command command_diff;
 extern const struct command command_du;
 extern const struct command command_cat;
 extern const struct command command_ls;
+extern const struct command command_restore;
 extern const struct command command_log;
 extern const struct command command_find;
 extern const struct command command_show;

@@ -26,6 +26,7 @@ int method_version_entries(struct call *c);
 int method_version_file(struct call *c);
 int method_diff(struct call *c);
 int method_usage(struct call *c);
+int method_restore(struct call *c);
 int method_layer_entries(struct call *c);
 int method_layer_open(struct call *c);
 int method_layer_verify(struct call *c);

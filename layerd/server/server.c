@@ -51,6 +51,7 @@ static const struct {
 	{"VersionFile", method_version_file},
 	{"Diff", method_diff},
 	{"Usage", method_usage},
+	{"Restore", method_restore},
 	{"LayerEntries", method_layer_entries},
 	{"LayerOpen", method_layer_open},
 	{"LayerVerify", method_layer_verify},
