@@ -22,6 +22,7 @@ const struct command *const commands[] = {
 	&command_cat,
 	&command_ls,
 	&command_restore,
+	&command_export,
 	&command_log,
 	&command_find,
 	&command_show,

@@ -25,6 +25,7 @@ extern const struct command command_du;
 extern const struct command command_cat;
 extern const struct command command_ls;
 extern const struct command command_restore;
+extern const struct command command_export;
 extern const struct command command_log;
 extern const struct command command_find;
 extern const struct command command_show;

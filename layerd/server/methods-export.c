@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Restore: versions to others, without a mount. */
+/* Restore, ExportTar, ExportOci: versions to others, without a mount. */
 #include "server/methods.h"
 
 #include "server/encode.h"
 #include "util/cleanup.h"
+#include "volume/export-oci.h"
+#include "volume/export-tar.h"
 #include "volume/restore.h"
 
 #include <errno.h>
@@ -102,5 +104,78 @@ int method_restore(struct call *c)
 	if (r < 0)
 		return r;
 	c->reply = encode_restored(&s, &result);
+	return c->reply ? 0 : err_oom(&c->err);
+}
+
+int method_export_tar(struct call *c)
+{
+	_cleanup_source_ struct source s = {0};
+	struct export_tar request = {
+		.fd = c->fd, .caller = &s.caller, .progress = &c->progress};
+	struct export_tar_result result;
+	int r = open_tree(c, &s);
+
+	if (r < 0)
+		return r;
+	request.tree = s.tree;
+	request.path = (char *)s.path.data;
+	r = explain(c, &s, export_tar(c->host, &request, &result, &c->err));
+	if (r < 0)
+		return r;
+	c->reply = json_pack("{s:o, s:I, s:I}", "version",
+			     encode_digest(&s.found.version), "entries",
+			     (json_int_t)result.entries, "size",
+			     (json_int_t)result.size);
+	return c->reply ? 0 : err_oom(&c->err);
+}
+
+/* By where the version is, or by where it was sealed. */
+static int name_image(const struct source *s, char **ret)
+{
+	const struct volume *volume = s->found.volume;
+
+	return asprintf(ret, "%s-%llu",
+			volume ? volume->name : s->version->volume,
+			(unsigned long long)(volume ? s->found.sequence
+						    : s->version->sequence)) < 0
+		       ? -ENOMEM
+		       : 0;
+}
+
+int method_export_oci(struct call *c)
+{
+	_cleanup_source_ struct source s = {0};
+	_cleanup_buf_ struct buf name = BUF_INIT;
+	_cleanup_free_ char *named = NULL;
+	struct export_oci request = {
+		.dir_fd = c->fd, .caller = &s.caller, .progress = &c->progress};
+	struct export_oci_result result;
+	int r = call_need_string(c, "to", &request.to);
+
+	if (r == 0)
+		r = call_get_name(c, &name, &request.name);
+	if (r == 0)
+		r = call_get_string(c, "image", &request.ref);
+	if (r == 0)
+		r = call_get_bool(c, "force", &request.force);
+	if (r == 0)
+		r = open_source(c, &s);
+	if (r == 0 && !request.ref) {
+		if (name_image(&s, &named) < 0)
+			return err_oom(&c->err);
+		request.ref = named;
+	}
+	if (r == 0)
+		r = export_oci_check_ref(request.ref, &c->err);
+	if (r < 0)
+		return r;
+	request.version = s.version;
+	r = export_oci(c->host, &request, &result, &c->err);
+	if (r < 0)
+		return r;
+	c->reply = json_pack("{s:o, s:s, s:I, s:I}", "version",
+			     encode_digest(&s.found.version), "image",
+			     request.ref, "blobs", (json_int_t)result.blobs,
+			     "bytes", (json_int_t)result.bytes);
 	return c->reply ? 0 : err_oom(&c->err);
 }

@@ -27,6 +27,8 @@ int method_version_file(struct call *c);
 int method_diff(struct call *c);
 int method_usage(struct call *c);
 int method_restore(struct call *c);
+int method_export_tar(struct call *c);
+int method_export_oci(struct call *c);
 int method_layer_entries(struct call *c);
 int method_layer_open(struct call *c);
 int method_layer_verify(struct call *c);

@@ -52,6 +52,8 @@ static const struct {
 	{"Diff", method_diff},
 	{"Usage", method_usage},
 	{"Restore", method_restore},
+	{"ExportTar", method_export_tar},
+	{"ExportOci", method_export_oci},
 	{"LayerEntries", method_layer_entries},
 	{"LayerOpen", method_layer_open},
 	{"LayerVerify", method_layer_verify},
