@@ -17,7 +17,7 @@
 
 static const struct args_option options[] = {
 	{0, "from", "FROM", "a directory, an archive, or - for standard input",
-	 .bytes = true},
+	 .bytes = true, .kinds = ARGS_FILE},
 	{'m', "message", "MESSAGE", "what the first version is"},
 	{0, "label", "K=V", "a label of the first version", .repeat = true},
 	{0},

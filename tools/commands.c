@@ -23,8 +23,6 @@ const struct command *const commands[] = {
 	&command_ls,
 	&command_restore,
 	&command_export,
-	&command_restore,
-	&command_export,
 	&command_log,
 	&command_find,
 	&command_show,

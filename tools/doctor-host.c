@@ -6,6 +6,7 @@
 
 #include "util/cleanup.h"
 #include "util/paths.h"
+#include "util/release.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -289,11 +290,11 @@ void doctor_daemon(const struct doctor *d, struct doctor_finding *ret)
 	doctor_found(ret, "layerd %s, process %lld, serves %s", version,
 		     (long long)reply_int(d->status, "pid"),
 		     reply_string(d->status, "state"));
-	if (strcmp(version, LAYERD_VERSION) != 0) {
+	if (strcmp(version, release_text) != 0) {
 		doctor_follows(ret, DOCTOR_WARNING,
 			       "this is layerctl %s; what only one of them "
 			       "knows is refused",
-			       LAYERD_VERSION);
+			       release_text);
 		doctor_todo(ret, "restart layerd; mounts stay");
 	}
 }

@@ -75,8 +75,8 @@ my-data@2	two\\x0alines" ]
 
 @test "a tab offers paths where an operand is one" {
 	[ "$(others mount v '')" = directories ]
-	[ "$(others new v --from '')" = directories ]
-	[ "$(others new v --from=x)" = directories ]
+	[ "$(others new v --from '')" = files ]
+	[ "$(others new v --from=x)" = files ]
 	[ "$(others unmount '')" = files ]
 	[ "$(others show '')" = words ]
 	[ "$(others layer cat v '')" = words ]

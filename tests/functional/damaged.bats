@@ -152,7 +152,7 @@ all_is_well() {
 		restore "$record"
 	done
 	damage "$record" text
-	fails 4 'there is a volume v already' layerctl new v
+	fails 9 'volumes/v/head.json' layerctl new v
 	restore "$record"
 	cp -p "$record" "$T/good"
 	cp "$STORE/volumes/other/head.json" "$record"
