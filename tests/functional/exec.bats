@@ -7,7 +7,7 @@ load helper
 # In a session of its own, so that a signal reaches only what it is sent to; and
 # with SIGINT, which shells have their background ignore.
 start() {
-	env --default-signal=INT,QUIT setsid layerctl "$@" >out 2>err 3>&- &
+	env --default-signal=HUP,INT,QUIT,TERM setsid layerctl "$@" >out 2>err 3>&- &
 	tool=$!
 }
 

@@ -27,8 +27,12 @@ def rounds(contenders, repeat, warm_up=False, settle=sync):
             settle()
             samples[name].append(contenders[name](i))
     for name in names:
-        say("    " + name + ": " + " ".join(f"{s:.4g}" for s in samples[name]))
+        say_samples(name, samples[name])
     return samples
+
+
+def say_samples(name, samples):
+    say("    " + name + ": " + " ".join(f"{s:.4g}" for s in samples))
 
 
 @dataclass

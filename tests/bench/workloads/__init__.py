@@ -5,7 +5,7 @@ import importlib
 
 # The order of the table.
 NAMES = ("files", "write", "read", "million", "finalize", "commit", "prepend",
-         "node_modules", "usr")
+         "node_modules", "usr", "backup", "archive", "diff", "everyday")
 
 
 def load(name):
