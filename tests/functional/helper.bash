@@ -26,10 +26,12 @@ enter_namespace() {
 # Ends all processes that were started with this state directory. $1: signal.
 signal_processes() {
 	local p n=0
-	for p in /proc/[0-9]*; do
-		{ tr '\0' '\n' <"$p/environ"; } 2>/dev/null |
-			grep -qxF "LAYERD_STATE_DIR=$T/state" || continue
-		kill "-$1" "${p#/proc/}" 2>/dev/null && n=$((n + 1))
+	# Before grep is there, which has it in its environment, too.
+	local all=(/proc/[0-9]*/environ)
+	for p in $(grep -lzxF "LAYERD_STATE_DIR=$T/state" "${all[@]}" \
+		2>/dev/null); do
+		p=${p#/proc/}
+		kill "-$1" "${p%/environ}" 2>/dev/null && n=$((n + 1))
 	done
 	[ "$n" -gt 0 ]
 }
