@@ -29,7 +29,8 @@ int digest_set_add(struct digest_set *s, const struct digest *d, uint32_t *ret)
 	uint32_t i = digest_set_find(s, d);
 
 	if (i != TABLE_NONE) {
-		*ret = i;
+		if (ret)
+			*ret = i;
 		return 0;
 	}
 	if (s->n == s->alloc) {
@@ -46,6 +47,8 @@ int digest_set_add(struct digest_set *s, const struct digest *d, uint32_t *ret)
 	    table_add(&s->table, digest_hash(d), (uint32_t)s->n) < 0)
 		return -ENOMEM;
 	s->items[s->n] = *d;
-	*ret = (uint32_t)s->n++;
+	if (ret)
+		*ret = (uint32_t)s->n;
+	s->n++;
 	return 1;
 }
