@@ -12,6 +12,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 static char *make(char key[static STORE_KEY_MAX], const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
@@ -75,4 +76,35 @@ int store_key_digest(const char *key, struct digest *ret)
 	const char *name = strrchr(key, '/');
 
 	return name ? digest_parse(name + 1, ret) : -EINVAL;
+}
+
+char *store_key_tombstones(char key[static STORE_KEY_MAX], const char *host)
+{
+	return make(key, "gc/%s", host);
+}
+
+char *store_prefix_volume(char prefix[static STORE_KEY_MAX], const char *volume)
+{
+	return make(prefix, "volumes/%s/", volume);
+}
+
+bool store_key_parse(const char *key, enum store_kind *ret_kind,
+		     struct digest *ret)
+{
+	char hex[DIGEST_HEX_SIZE] = "";
+	int end = 0;
+
+	if (sscanf(key, "blobs/sha256/%64[0-9a-f]%n", hex, &end) == 1 &&
+	    !key[end])
+		*ret_kind = STORE_BLOB;
+	else if (sscanf(key, "layers/%64[0-9a-f]%n", hex, &end) == 1 &&
+		 key[end] == '/')
+		*ret_kind = STORE_LAYER;
+	else if (sscanf(key, "packs/%*2[0-9a-f]/%64[0-9a-f]%n", hex, &end) ==
+			 1 &&
+		 !key[end])
+		*ret_kind = STORE_PACK;
+	else
+		return false;
+	return digest_parse(hex, ret) == 0;
 }

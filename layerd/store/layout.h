@@ -20,6 +20,7 @@
 
 #include "util/digest.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define STORE_KEY_MAX 256
@@ -37,3 +38,20 @@ char *store_key_head(char key[static STORE_KEY_MAX], const char *volume);
 int store_key_digest(const char *key, struct digest *ret);
 char *store_key_sequence(char key[static STORE_KEY_MAX], const char *volume,
 			 uint64_t sequence);
+/* What a host is about to delete. */
+char *store_key_tombstones(char key[static STORE_KEY_MAX], const char *host);
+
+/* "volumes/NAME/", below which a volume is. */
+char *store_prefix_volume(char prefix[static STORE_KEY_MAX],
+			  const char *volume);
+
+/* What versions are made of, and what a collector may therefore remove. */
+enum store_kind {
+	STORE_BLOB,  /* manifest, config, layer object */
+	STORE_LAYER, /* all of layers/<tar hex>/ */
+	STORE_PACK,
+};
+
+/* Which of them a key is of, if any. */
+bool store_key_parse(const char *key, enum store_kind *ret_kind,
+		     struct digest *ret);

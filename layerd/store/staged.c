@@ -3,6 +3,7 @@
 
 #include "util/cleanup.h"
 #include "util/fault.h"
+#include "util/fd.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -15,8 +16,6 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
-
-#define STALE_SECONDS (24 * 3600)
 
 DEFINE_CLEANUP(DIR *, closedir)
 
@@ -52,13 +51,20 @@ int staged_open(struct staged *st, int top_fd)
 	*st = STAGED_INIT;
 	st->top_fd = top_fd;
 	st->fd = openat(top_fd, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
-	if (st->fd >= 0)
-		return 0;
 	/* EISDIR and ENOENT: file systems that do not know the flag. */
-	if (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT &&
-	    errno != EINVAL)
+	if (st->fd < 0 && errno != EOPNOTSUPP && errno != EISDIR &&
+	    errno != ENOENT && errno != EINVAL)
 		return -errno;
-	return open_named(st);
+	if (st->fd < 0) {
+		int r = open_named(st);
+
+		if (r < 0)
+			return r;
+	}
+	/* Tells staged_collect() that it has an owner. Where there are no locks
+	 * its age does. */
+	(void)lock_fd(st->fd, false);
+	return 0;
 }
 
 int staged_sync(struct staged *st)
@@ -136,20 +142,36 @@ void staged_release(struct staged *st)
 	st->name[0] = 0;
 }
 
-static bool stale(int top_fd, const char *name, time_t now)
+/* Opened for reading, which is all that a lock needs. */
+static bool has_owner(int top_fd, const char *name)
+{
+	_cleanup_close_ int fd = -1;
+
+	fd = openat(top_fd, name,
+		    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	return fd < 0 || lock_fd(fd, false) == -EWOULDBLOCK;
+}
+
+static bool stale(int top_fd, const char *name, int64_t before,
+		  uint64_t *ret_bytes)
 {
 	struct stat st;
 
-	return strncmp(name, STAGED_PREFIX, strlen(STAGED_PREFIX)) == 0 &&
-	       fstatat(top_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       S_ISREG(st.st_mode) && now - st.st_mtime > STALE_SECONDS;
+	if (strncmp(name, STAGED_PREFIX, strlen(STAGED_PREFIX)) != 0 ||
+	    fstatat(top_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    !S_ISREG(st.st_mode) || st.st_mtime >= before)
+		return false;
+	*ret_bytes = (uint64_t)st.st_size;
+	return !has_owner(top_fd, name);
 }
 
-void staged_collect(int top_fd)
+void staged_collect(int top_fd, int64_t seconds, uint64_t *files,
+		    uint64_t *bytes)
 {
 	_cleanup_(closedirp) DIR *dir = NULL;
+	int64_t before = time(NULL) - seconds;
 	struct dirent *e;
-	time_t now = time(NULL);
+	uint64_t size;
 	int fd;
 
 	fd = openat(top_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -160,7 +182,13 @@ void staged_collect(int top_fd)
 		(void)close(fd);
 		return;
 	}
-	while ((e = readdir(dir)))
-		if (stale(top_fd, e->d_name, now))
-			(void)unlinkat(top_fd, e->d_name, 0);
+	while ((e = readdir(dir))) {
+		if (!stale(top_fd, e->d_name, before, &size) ||
+		    unlinkat(top_fd, e->d_name, 0) < 0)
+			continue;
+		if (files)
+			++*files;
+		if (bytes)
+			*bytes += size;
+	}
 }

@@ -11,6 +11,8 @@
  * The caller syncs the directory that the file appeared in.
  */
 
+#include <stdint.h>
+
 #define STAGED_PREFIX ".tmp-"
 #define STAGED_NAME_SIZE 24
 
@@ -42,6 +44,14 @@ int staged_rename(struct staged *st, int dir_fd, const char *name);
 /* Closes, and removes the temporary name if there is one. */
 void staged_release(struct staged *st);
 
-/* Removes temporary names that writers left behind when they were killed: those
- * not written to for a day, as another host may be writing a younger one. */
-void staged_collect(int top_fd);
+/*
+ * Removes temporary names that writers left behind when they were killed: those
+ * that were not written to for so many seconds and that no process has open for
+ * writing. Locks are not seen from other hosts everywhere, so whoever does not
+ * know that there are none waits a day. What was freed is added to *files and
+ * *bytes (may be NULL).
+ */
+#define STAGED_STALE_SECONDS ((int64_t)24 * 3600)
+#define STAGED_ENDED_SECONDS 60
+void staged_collect(int top_fd, int64_t seconds, uint64_t *files,
+		    uint64_t *bytes);

@@ -8,6 +8,7 @@
  * not begin with a dot: names that begin with one are the backends' own.
  */
 
+#include "store/condemned.h"
 #include "store/layout.h"
 #include "store/store.h"
 
@@ -47,6 +48,14 @@ struct store_ops {
 	int (*list_names)(struct store *s, const char *prefix, store_key_fn fn,
 			  void *ctx, struct err *err);
 	int (*remove)(struct store *s, const char *key, struct err *err);
+	/* prefix comes without its slash. NULL where removing is durable. */
+	int (*sync_removed)(struct store *s, const char *prefix,
+			    struct err *err);
+	/* prefix comes without its slash. NULL where there is nothing to it. */
+	int (*drop)(struct store *s, const char *prefix, struct err *err);
+	/* NULL where nothing can be left behind. */
+	int (*tidy)(struct store *s, uint64_t *files, uint64_t *bytes,
+		    struct err *err);
 };
 
 #define STORE_ID_SIZE 37 /* UUID text with its NUL */
@@ -56,6 +65,7 @@ struct store {
 	const struct store_ops *ops;
 	char *name;
 	char id[STORE_ID_SIZE];
+	struct condemned condemned; /* see condemned_init() */
 };
 
 /* First member of every backend's own upload. */

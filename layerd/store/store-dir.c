@@ -15,16 +15,16 @@
  */
 
 #include "store/beneath.h"
+#include "store/directory.h"
 #include "store/durable.h"
 #include "util/cleanup.h"
+#include "util/fault.h"
 #include "util/fd.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#define LOCK_NAME ".lock"
 #define RECORD_MAX (16u << 20)
 #define WRITE_BACK_SIZE (4u << 20)
 
@@ -33,8 +33,6 @@ struct store_dir {
 	int fd;
 	struct durable durable; /* of fd */
 };
-
-DEFINE_CLEANUP(DIR *, closedir)
 
 struct dir_upload {
 	struct store_upload upload;
@@ -235,37 +233,20 @@ static int compare_record(struct store *s, const char *key,
 	return 0;
 }
 
-static int lock_record(struct store_dir *d, const char *key, int *ret_fd)
-{
-	_cleanup_close_ int dir_fd = -1, fd = -1;
-	char dir[STORE_KEY_MAX];
-	int r;
-
-	(void)durable_split(key, dir);
-	dir_fd = durable_open_dir(&d->durable, dir);
-	if (dir_fd < 0)
-		return dir_fd;
-	fd = beneath_open(dir_fd, LOCK_NAME, O_RDWR | O_CREAT | O_NONBLOCK);
-	if (fd < 0)
-		return fd;
-	r = lock_fd(fd, true);
-	if (r == 0)
-		*ret_fd = TAKE_FD(fd);
-	return r;
-}
-
 static int dir_swap_record(struct store *s, const char *key,
 			   const struct store_tag *tag, const void *data,
 			   size_t size, struct store_tag *ret, struct err *err)
 {
 	struct store_dir *d = as_dir(s);
 	_cleanup_close_ int lock = -1;
+	char dir[STORE_KEY_MAX];
 	struct store_tag made;
 	int r;
 
 	if (tag_of(data, size, &made) < 0)
 		return err_oom(err);
-	r = lock_record(d, key, &lock);
+	(void)durable_split(key, dir);
+	r = directory_lock(&d->durable, dir, &lock);
 	if (r < 0)
 		return fail_write(d, r, key, size, err);
 	r = compare_record(s, key, tag, err);
@@ -364,6 +345,7 @@ static int dir_remove(struct store *s, const char *key, struct err *err)
 	_cleanup_close_ int dir_fd = -1;
 	char dir[STORE_KEY_MAX];
 	const char *name = durable_split(key, dir);
+	int r;
 
 	dir_fd = beneath_open(as_dir(s)->fd, *dir ? dir : ".",
 			      O_RDONLY | O_DIRECTORY);
@@ -371,10 +353,50 @@ static int dir_remove(struct store *s, const char *key, struct err *err)
 		return 0;
 	if (dir_fd < 0)
 		return fail_read(as_dir(s), dir_fd, key, err);
-	if (unlinkat(dir_fd, name, 0) < 0 && errno != ENOENT)
-		return err_errno(err, errno,
-				 "the store at %s: cannot remove %s", s->name,
-				 key);
+	r = fault_point("store-remove");
+	if (r == 0 && unlinkat(dir_fd, name, 0) < 0 && errno != ENOENT)
+		r = -errno;
+	return r < 0 ? err_errno(err, r, "the store at %s: cannot remove %s",
+				 s->name, key)
+		     : 0;
+}
+
+static int dir_sync_removed(struct store *s, const char *prefix,
+			    struct err *err)
+{
+	_cleanup_close_ int fd = -1;
+	int r = fault_point("store-sync-removed");
+
+	if (r == 0)
+		fd = beneath_open(as_dir(s)->fd, prefix,
+				  O_RDONLY | O_DIRECTORY);
+	if (fd == -ENOENT)
+		return 0;
+	if (r == 0 && fd < 0)
+		return fail_read(as_dir(s), fd, prefix, err);
+	if (r == 0 && fsync(fd) < 0)
+		r = -errno;
+	return r < 0 ? err_errno(err, r, "the store at %s: cannot sync %s",
+				 s->name, prefix)
+		     : 0;
+}
+
+static int dir_drop(struct store *s, const char *prefix, struct err *err)
+{
+	int r = fault_point("store-drop");
+
+	if (r == 0)
+		r = directory_drop(as_dir(s)->fd, prefix);
+	return r < 0 ? err_errno(err, r, "the store at %s: cannot remove %s",
+				 s->name, prefix)
+		     : 0;
+}
+
+static int dir_tidy(struct store *s, uint64_t *files, uint64_t *bytes,
+		    struct err *err)
+{
+	(void)err;
+	staged_collect(as_dir(s)->fd, STAGED_ENDED_SECONDS, files, bytes);
 	return 0;
 }
 
@@ -382,6 +404,7 @@ static void dir_free(struct store *s)
 {
 	struct store_dir *d = as_dir(s);
 
+	condemned_release(&s->condemned);
 	durable_release(&d->durable);
 	closep(&d->fd);
 	free(s->name);
@@ -403,6 +426,9 @@ static const struct store_ops dir_ops = {
 	.list = dir_list,
 	.list_names = dir_list_names,
 	.remove = dir_remove,
+	.sync_removed = dir_sync_removed,
+	.drop = dir_drop,
+	.tidy = dir_tidy,
 };
 
 /* Creates path and what is missing above it, all durable. */
@@ -453,35 +479,11 @@ static int open_top(const char *path, bool create, int *ret_fd, struct err *err)
 	return err_errno(err, errno, "cannot open the store at %s", path);
 }
 
-/* Nothing but what mkfs and our own unfinished writes leave behind. */
-static int is_empty(int fd, bool *ret)
+/* What mkfs and our own unfinished writes leave behind. */
+static bool is_no_object(const char *name)
 {
-	_cleanup_(closedirp) DIR *dir = NULL;
-	struct dirent *e;
-	int copy;
-
-	copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (copy < 0)
-		return -errno;
-	dir = fdopendir(copy);
-	if (!dir) {
-		int r = -errno;
-
-		(void)close(copy);
-		return r;
-	}
-	*ret = true;
-	while (errno = 0, (e = readdir(dir))) {
-		if (strcmp(e->d_name, ".") == 0 ||
-		    strcmp(e->d_name, "..") == 0 ||
-		    strcmp(e->d_name, "lost+found") == 0 ||
-		    strncmp(e->d_name, STAGED_PREFIX, strlen(STAGED_PREFIX)) ==
-			    0)
-			continue;
-		*ret = false;
-		return 0;
-	}
-	return -errno;
+	return strcmp(name, "lost+found") == 0 ||
+	       strncmp(name, STAGED_PREFIX, strlen(STAGED_PREFIX)) == 0;
 }
 
 static int create_config(struct store_dir *d, struct err *err)
@@ -509,7 +511,7 @@ static int read_config(struct store_dir *d, struct buf *b, bool create,
 	r = dir_get(&d->store, STORE_CONFIG_KEY, STORE_CONFIG_MAX, b, err);
 	if (r != -ENOENT)
 		return r;
-	r = is_empty(d->fd, &empty);
+	r = directory_is_empty(d->fd, is_no_object, &empty);
 	if (r < 0)
 		return err_errno(err, r, "cannot list %s", d->store.name);
 	if (empty && !create)
@@ -542,6 +544,7 @@ static int dir_new(struct store_dir **ret, const char *path, int fd)
 		free(d);
 		return -ENOMEM;
 	}
+	condemned_init(&d->store.condemned);
 	d->fd = fd;
 	*ret = d;
 	return 0;
@@ -569,7 +572,7 @@ int store_open_dir(struct store **ret, const char *path, bool create,
 		r = store_config_decode(&config, path, s->id, err);
 	if (r < 0)
 		return r;
-	staged_collect(d->fd);
+	staged_collect(d->fd, STAGED_STALE_SECONDS, NULL, NULL);
 	*ret = TAKE_PTR(s);
 	return 0;
 }

@@ -144,7 +144,10 @@ static int write_object(struct store *s, const char *key, const void *data,
 {
 	int r = check_key(s, key, err);
 
-	return r < 0 ? r : s->ops->write(s, key, data, size, how, err);
+	if (r < 0)
+		return r;
+	condemned_take_back(&s->condemned, key);
+	return s->ops->write(s, key, data, size, how, err);
 }
 
 int store_put(struct store *s, const char *key, const void *data, size_t size,
@@ -201,8 +204,10 @@ int store_upload_finish(struct store_upload *u, const char *key,
 {
 	int r = check_key(u->store, key, err);
 
-	if (r == 0)
+	if (r == 0) {
+		condemned_take_back(&u->store->condemned, key);
 		r = u->store->ops->upload_finish(u, key, err);
+	}
 	store_upload_free(u);
 	return r;
 }
@@ -242,4 +247,33 @@ int store_remove(struct store *s, const char *key, struct err *err)
 	int r = check_key(s, key, err);
 
 	return r < 0 ? r : s->ops->remove(s, key, err);
+}
+
+int store_sync_removed(struct store *s, const char *prefix, struct err *err)
+{
+	char path[STORE_KEY_MAX];
+	int r = check_prefix(s, prefix, path, err);
+
+	if (r < 0 || !s->ops->sync_removed)
+		return r;
+	return s->ops->sync_removed(s, path, err);
+}
+
+int store_drop(struct store *s, const char *prefix, struct err *err)
+{
+	char path[STORE_KEY_MAX];
+	int r = check_prefix(s, prefix, path, err);
+
+	return r < 0 || !s->ops->drop ? r : s->ops->drop(s, path, err);
+}
+
+int store_tidy(struct store *s, uint64_t *files, uint64_t *bytes,
+	       struct err *err)
+{
+	return s->ops->tidy ? s->ops->tidy(s, files, bytes, err) : 0;
+}
+
+struct condemned *store_condemned(struct store *s)
+{
+	return &s->condemned;
 }

@@ -109,3 +109,16 @@ int store_list_names(struct store *s, const char *prefix, store_key_fn fn,
 
 /* Removes an object; a missing one is fine. A power cut may bring it back. */
 int store_remove(struct store *s, const char *key, struct err *err);
+
+/* Makes durable what was removed one level below prefix ("volumes/x/"). */
+int store_sync_removed(struct store *s, const char *prefix, struct err *err);
+
+/* Nothing is to be below prefix any more ("volumes/x/"): whatever the backend
+ * keeps for the place goes, unless something is there. Nobody may be about to
+ * create an object there; writers of records are fine. */
+int store_drop(struct store *s, const char *prefix, struct err *err);
+
+/* Removes what unfinished writes have left behind that no process is at any
+ * more, and adds what that freed to the numbers. */
+int store_tidy(struct store *s, uint64_t *files, uint64_t *bytes,
+	       struct err *err);

@@ -334,6 +334,43 @@ static int collect_names(const char *name, uint64_t size, void *ctx,
 	return buf_printf(ctx, "%s ", name);
 }
 
+static void assert_parsed(const char *key, bool want, enum store_kind kind,
+			  const struct digest *d)
+{
+	enum store_kind got_kind;
+	struct digest got;
+
+	assert_int_equal(store_key_parse(key, &got_kind, &got), want);
+	if (!want)
+		return;
+	assert_int_equal(got_kind, kind);
+	assert_true(digest_equal(&got, d));
+}
+
+static void test_keys_say_what_they_are_of(void **state)
+{
+	struct digest d = {{0xab, 1}};
+	char key[STORE_KEY_MAX], hex[DIGEST_HEX_SIZE];
+
+	(void)state;
+	assert_parsed(store_key_blob(key, &d), true, STORE_BLOB, &d);
+	assert_parsed(store_key_pack(key, &d), true, STORE_PACK, &d);
+	assert_parsed(store_key_places(key, &d), true, STORE_LAYER, &d);
+	snprintf(key, sizeof(key), "layers/%s/traces", digest_hex(&d, hex));
+	assert_parsed(key, true, STORE_LAYER, &d);
+	snprintf(key, sizeof(key), "layers/%s", hex);
+	assert_parsed(key, false, 0, NULL);
+	snprintf(key, sizeof(key), "blobs/sha256/%s0", hex);
+	assert_parsed(key, false, 0, NULL);
+	snprintf(key, sizeof(key), "blobs/sha256/%s/x", hex);
+	assert_parsed(key, false, 0, NULL);
+	snprintf(key, sizeof(key), "blobs/sha256/%.63s", hex);
+	assert_parsed(key, false, 0, NULL);
+	assert_parsed(store_key_head(key, "v"), false, 0, NULL);
+	assert_parsed(store_key_sequence(key, "v", 1), false, 0, NULL);
+	assert_parsed("", false, 0, NULL);
+}
+
 static void test_lists_report_keys_and_no_working_files(void **state)
 {
 	struct fixture *f = *state;
@@ -546,6 +583,7 @@ int main(void)
 		T(test_swap_refuses_a_record_that_changed),
 		T(test_keys_that_lead_elsewhere_are_refused),
 		cmocka_unit_test(test_layout_is_that_of_the_design),
+		cmocka_unit_test(test_keys_say_what_they_are_of),
 		T(test_lists_report_keys_and_no_working_files),
 		T(test_listing_ends_when_told),
 		T(test_reopened_store_is_the_same),

@@ -196,6 +196,47 @@ static void test_no_swap_is_lost_among_processes(void **state)
 	assert_content(f, "counter", want);
 }
 
+#define DROPS 100
+
+/* Half of them make and remove records, the others drop their place. */
+static int make_or_drop(struct fixture *f, int i)
+{
+	char key[64];
+
+	snprintf(key, sizeof(key), "volumes/x/record-%d", i);
+	for (int n = 0; n < DROPS; n++) {
+		if (i % 2) {
+			CHECK(store_drop(f->store, "volumes/x/", &f->err) == 0);
+			continue;
+		}
+		CHECK(store_swap_record(f->store, key, NULL, "x", 1, NULL,
+					&f->err) == 0);
+		CHECK(store_remove(f->store, key, &f->err) == 0);
+	}
+	if (i == 0)
+		CHECK(store_swap_record(f->store, key, NULL, "last", 4, NULL,
+					&f->err) == 0);
+	return 0;
+}
+
+static void test_a_place_is_dropped_beside_writers_of_records(void **state)
+{
+	struct fixture *f = *state;
+	char path[200];
+	struct stat st;
+
+	assert_int_equal(race(f, 4, make_or_drop), 4);
+	assert_content(f, "volumes/x/record-0", "last");
+	snprintf(path, sizeof(path), "%s/volumes/x", f->path);
+	assert_int_equal(store_drop(f->store, "volumes/x/", &f->err), 0);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(store_remove(f->store, "volumes/x/record-0", &f->err),
+			 0);
+	assert_int_equal(store_drop(f->store, "volumes/x/", &f->err), 0);
+	assert_int_equal(stat(path, &st), -1);
+	assert_int_equal(store_drop(f->store, "volumes/x/", &f->err), 0);
+}
+
 static int put_until_killed(struct fixture *f, int i)
 {
 	static char data[300000];
@@ -485,6 +526,7 @@ int main(void)
 		T(test_one_of_eight_creators_wins),
 		T(test_eight_can_create_the_same_store),
 		T(test_no_swap_is_lost_among_processes),
+		T(test_a_place_is_dropped_beside_writers_of_records),
 		T(test_killed_writer_leaves_whole_objects_only),
 		T(test_writes_that_end_at_any_step_can_be_repeated),
 		T(test_full_store_says_so_and_loses_nothing),
