@@ -394,6 +394,63 @@ static uint64_t disk_size(int dir_fd, const char *name)
 	return (uint64_t)st.st_blocks * 512;
 }
 
+static uint64_t layer_size(int dir_fd)
+{
+	return disk_size(dir_fd, CACHE_TAR) + disk_size(dir_fd, CACHE_INDEX) +
+	       disk_size(dir_fd, CACHE_OBJECT);
+}
+
+int cache_each(struct cache *c, cache_fn fn, void *ctx, struct err *err)
+{
+	_cleanup_(closedirp) DIR *dir = NULL;
+	struct dirent *d;
+	int r;
+
+	r = cache_open_dir(c, &dir);
+	while (r == 0 && (errno = 0, d = readdir(dir))) {
+		_cleanup_close_ int fd = -1;
+		struct digest tar;
+
+		if (digest_parse(d->d_name, &tar) < 0)
+			continue;
+		fd = openat(c->fd, d->d_name,
+			    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (fd >= 0)
+			r = fn(&tar, layer_size(fd), ctx);
+	}
+	if (r == 0 && errno)
+		r = -errno;
+	return r < 0 ? err_errno(err, r, "cannot list the cache at %s", c->path)
+		     : 0;
+}
+
+int cache_remove_layer(struct cache *c, const struct digest *tar,
+		       uint64_t *ret_bytes, struct err *err)
+{
+	_cleanup_close_ int fd = -1;
+	char hex[DIGEST_HEX_SIZE], name[64];
+	uint64_t bytes = 0;
+	int r;
+
+	cache_stage_name(c, name);
+	digest_hex(tar, hex);
+	pthread_mutex_lock(&c->lock);
+	r = renameat(c->fd, hex, c->fd, name) < 0 ? -errno : 0;
+	pthread_mutex_unlock(&c->lock);
+	if (r == 0) {
+		fd = openat(c->fd, name,
+			    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		bytes = fd < 0 ? 0 : layer_size(fd);
+		r = remove_tree_at(c->fd, name);
+	}
+	if (r < 0 && r != -ENOENT)
+		return err_errno(err, r,
+				 "the cache at %s: cannot remove layer %s",
+				 c->path, hex);
+	*ret_bytes = bytes;
+	return 0;
+}
+
 int cache_totals(struct cache *c, uint64_t *ret_layers, uint64_t *ret_bytes,
 		 struct err *err)
 {
@@ -411,9 +468,7 @@ int cache_totals(struct cache *c, uint64_t *ret_layers, uint64_t *ret_bytes,
 		    cache_entry_open(c, &tar, &e) != 0)
 			continue;
 		layers++;
-		bytes += disk_size(e.dir_fd, CACHE_TAR) +
-			 disk_size(e.dir_fd, CACHE_INDEX) +
-			 disk_size(e.dir_fd, CACHE_OBJECT);
+		bytes += layer_size(e.dir_fd);
 	}
 	if (r == 0 && errno)
 		r = -errno;

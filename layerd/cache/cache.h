@@ -115,6 +115,16 @@ void cache_stage_freep(struct cache_stage **s);
 int cache_sync_layer(struct cache *c, const struct digest *tar,
 		     struct err *err);
 
+/* Calls fn for each layer that is there, believed or not, with its bytes on
+ * disk. */
+typedef int (*cache_fn)(const struct digest *tar, uint64_t bytes, void *ctx);
+int cache_each(struct cache *c, cache_fn fn, void *ctx, struct err *err);
+
+/* Removes a layer; a missing one is fine. Who has it open or mounted goes on
+ * reading. *ret_bytes: what it had on disk. */
+int cache_remove_layer(struct cache *c, const struct digest *tar,
+		       uint64_t *ret_bytes, struct err *err);
+
 /* Bytes and number of layers in the cache, complete ones. */
 int cache_totals(struct cache *c, uint64_t *ret_layers, uint64_t *ret_bytes,
 		 struct err *err);

@@ -199,6 +199,27 @@ int catalog_add_layer(struct catalog *c, const struct digest *tar,
 	return query_run(&q, err);
 }
 
+static int remove_named(struct catalog *c, enum schema_query which,
+			const struct digest *name, struct err *err)
+{
+	_cleanup_query_ struct query q = query_start(c, which);
+
+	query_digest(&q, 1, name);
+	return query_run(&q, err);
+}
+
+int catalog_remove_version(struct catalog *c, const struct digest *version,
+			   struct err *err)
+{
+	return remove_named(c, QUERY_VERSION_REMOVE, version, err);
+}
+
+int catalog_remove_layer(struct catalog *c, const struct digest *tar,
+			 struct err *err)
+{
+	return remove_named(c, QUERY_LAYER_REMOVE, tar, err);
+}
+
 /* The least and the greatest digest whose hex begins with the same digits. */
 struct range {
 	struct digest low;

@@ -68,6 +68,10 @@ int catalog_add_version(struct catalog *c, const struct digest *version,
 int catalog_add_layer(struct catalog *c, const struct digest *tar,
 		      const struct digest *object, uint64_t tar_size,
 		      struct err *err);
+int catalog_remove_version(struct catalog *c, const struct digest *version,
+			   struct err *err);
+int catalog_remove_layer(struct catalog *c, const struct digest *tar,
+			 struct err *err);
 /* By the first hex digits (at least 8): -ENOENT, -EEXIST if several match;
  * both without text. */
 int catalog_find_version(struct catalog *c, const char *hex, struct digest *ret,

@@ -87,6 +87,7 @@ const char *const schema_queries[QUERY_COUNT] = {
 	[QUERY_VERSION_ADD] =
 		"INSERT OR IGNORE INTO version (digest, volume, sequence)"
 		" VALUES (?1, ?2, ?3)",
+	[QUERY_VERSION_REMOVE] = "DELETE FROM version WHERE digest = ?1",
 	[QUERY_VERSION_FIND] = "SELECT digest FROM version"
 			       " WHERE digest BETWEEN ?1 AND ?2 LIMIT 2",
 	[QUERY_VERSION_LIST] = "SELECT digest FROM version",
@@ -94,6 +95,7 @@ const char *const schema_queries[QUERY_COUNT] = {
 	[QUERY_LAYER_ADD] =
 		"INSERT INTO layer (tar, object, size) VALUES (?1, ?2, ?3)"
 		" ON CONFLICT DO UPDATE SET object = ?2, size = ?3",
+	[QUERY_LAYER_REMOVE] = "DELETE FROM layer WHERE tar = ?1",
 	[QUERY_LAYER_FIND] = "SELECT tar, object, size FROM layer"
 			     " WHERE tar BETWEEN ?1 AND ?2 LIMIT 2",
 	[QUERY_LAYER_LIST] = "SELECT tar FROM layer",

@@ -263,6 +263,36 @@ static void test_totals_count_believed_layers(void **state)
 		    bytes < 2 * f->sample.tar.size);
 }
 
+static int add_bytes(const struct digest *tar, uint64_t bytes, void *ctx)
+{
+	(void)tar;
+	*(uint64_t *)ctx += bytes;
+	return 0;
+}
+
+static void test_a_removed_layer_stays_readable_for_its_readers(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_cache_layer_ struct cache_layer l = CACHE_LAYER_INIT;
+	const struct digest *tar = &f->sample.object.tar;
+	uint64_t listed = 0, bytes;
+
+	assert_int_equal(fill(f), 0);
+	assert_int_equal(cache_layer_open(f->cache, tar, &l, &f->err), 0);
+	assert_int_equal(cache_each(f->cache, add_bytes, &listed, &f->err), 0);
+	assert_true(listed >= f->sample.tar.size);
+	assert_int_equal(cache_remove_layer(f->cache, tar, &bytes, &f->err), 0);
+	assert_int_equal(bytes, listed);
+	assert_missing(f);
+	assert_nothing_staged(f);
+	assert_file(l.tar_fd, &f->sample.tar);
+	assert_file(l.index_fd, &f->sample.index);
+	assert_int_equal(cache_remove_layer(f->cache, tar, &bytes, &f->err), 0);
+	assert_int_equal(bytes, 0);
+	assert_int_equal(fill(f), 0);
+	assert_whole(f);
+}
+
 static void test_object_comes_from_the_cache_without_the_store(void **state)
 {
 	struct fixture *f = *state;
@@ -333,6 +363,7 @@ int main(void)
 		T(test_unfinished_work_is_gone_after_reopening),
 		T(test_cache_belongs_to_one_process),
 		T(test_totals_count_believed_layers),
+		T(test_a_removed_layer_stays_readable_for_its_readers),
 		T(test_object_comes_from_the_cache_without_the_store),
 		cmocka_unit_test(test_marker_refuses_every_change),
 	};
