@@ -452,6 +452,7 @@ int version_decode(const uint8_t *manifest, size_t manifest_size,
 	if (r < 0)
 		return r;
 	v->digest = d.manifest;
+	v->config = d.config;
 	*ret = TAKE_PTR(v);
 	return 0;
 }

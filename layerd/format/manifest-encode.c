@@ -266,6 +266,7 @@ int version_encode(struct version *v, struct buf *manifest, struct buf *config,
 		return r;
 	}
 	v->digest = digest;
+	v->config = config_digest;
 	*ret_config = config_digest;
 	return 0;
 }

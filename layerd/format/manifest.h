@@ -46,6 +46,7 @@ struct label {
 
 struct version {
 	struct digest digest; /* of the manifest; set by encode and decode */
+	struct digest config; /* of the config, likewise */
 
 	struct version_layer *layers; /* bottom first */
 	size_t n_layers;
