@@ -20,6 +20,7 @@
 #include "util/paths.h"
 #include "util/release.h"
 #include "volume/host.h"
+#include "volume/mounted.h"
 #include "volume/mounting.h"
 #include "volume/session.h"
 
@@ -236,7 +237,7 @@ static int serve(int stop_fd, int ready_fd, struct err *err)
 	if (r == 0)
 		r = session_tidy(host, err);
 	if (r == 0)
-		r = mounting_forget_gone(host, err);
+		r = mounted_forget_gone(host, err);
 	if (r == 0)
 		r = mounting_sweep(host, err);
 	if (r == 0)

@@ -17,6 +17,7 @@ const struct command *const commands[] = {
 	&command_label,
 	&command_rename,
 	&command_reset,
+	&command_rm,
 	&command_diff,
 	&command_du,
 	&command_cat,

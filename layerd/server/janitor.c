@@ -4,6 +4,7 @@
 
 #include "util/cleanup.h"
 #include "util/log.h"
+#include "volume/mounted.h"
 #include "volume/mounting.h"
 #include "volume/session.h"
 
@@ -39,7 +40,7 @@ static void collect_trash(struct janitor *j)
 static void forget_mounts(struct janitor *j)
 {
 	struct err err = ERR_INIT;
-	int r = mounting_forget_gone(j->host, &err);
+	int r = mounted_forget_gone(j->host, &err);
 
 	if (r == 0)
 		r = mounting_sweep(j->host, &err);

@@ -10,6 +10,7 @@
 #include "util/cleanup.h"
 #include "util/escape.h"
 #include "util/log.h"
+#include "volume/mounted.h"
 #include "volume/mounting.h"
 #include "volume/session.h"
 
@@ -514,23 +515,18 @@ static int list_session(const char *id, struct session *s,
 	return json_array_append_new(list->items, o);
 }
 
-static int list_mount(const struct catalog_mount *m, void *ctx)
+static int list_mount(const struct catalog_mount *m, const char *path,
+		      bool attached, void *ctx)
 {
-	_cleanup_mount_places_ struct mount_places places = {0};
 	struct list *list = ctx;
-	struct call *c = list->call;
-	bool gone;
-	int r = mounting_places(c->host, m, c->pid, &places, &gone, &c->err);
 
-	if (r == 0 && gone)
-		r = catalog_remove_mount(c->host->catalog, m->id, &c->err);
-	if (r < 0 || places.n == 0)
-		return r;
+	if (!attached)
+		return 0;
 	return json_array_append_new(
 		list->items,
 		json_pack("{s:s, s:o, s:o, s:o}", "reference", m->reference,
 			  "digest", encode_digest(&m->version), "path",
-			  encode_bytes(places.items[0].path), "created",
+			  encode_bytes(path), "created",
 			  encode_time(m->created)));
 }
 
@@ -541,8 +537,7 @@ int method_sessions(struct call *c)
 	int r = session_each(c->host, list_session, &sessions, &c->err);
 
 	if (r == 0)
-		r = catalog_each_mount(c->host->catalog, list_mount, &mounts,
-				       &c->err);
+		r = mounted_each(c->host, c->pid, list_mount, &mounts, &c->err);
 	c->reply = json_pack("{s:o, s:o}", "sessions", sessions.items, "mounts",
 			     mounts.items);
 	if (r < 0)

@@ -16,6 +16,7 @@ int method_tags(struct call *c);
 int method_label(struct call *c);
 int method_rename(struct call *c);
 int method_reset(struct call *c);
+int method_remove(struct call *c);
 int method_list(struct call *c);
 int method_log(struct call *c);
 int method_find(struct call *c);

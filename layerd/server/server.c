@@ -41,6 +41,7 @@ static const struct {
 	{"Label", method_label},
 	{"Rename", method_rename},
 	{"Reset", method_reset},
+	{"Remove", method_remove},
 	{"List", method_list},
 	{"Log", method_log},
 	{"Find", method_find},

@@ -11,7 +11,8 @@
  *                             digest of its tarball
  *   packs/HH/HEX              packs; HH are the first two digits of HEX
  *   volumes/NAME/head.json    newest version, tags and lease of a volume
- *   volumes/NAME/SEQUENCE     digest of that version: written once
+ *   volumes/NAME/SEQUENCE     digest of that version: written once; "removed"
+ *                             when it was removed
  *
  * Each object is named by the SHA-256 of its bytes, except for places and what
  * is below volumes, so a reader can tell whether it is whole. An object appears

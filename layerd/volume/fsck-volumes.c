@@ -5,6 +5,7 @@
  *  1. The head's number stands for the head (volume.c, 2).
  *  2. A version that was sealed here as N and names as its parent one that was
  *     sealed here as N - 1 proves that number, as long as both can be read.
+ * A number whose version was removed says so, and is no proof of others.
  * A number above the head's was given out for a seal that did not finish; that
  * it looks like the head's successor proves nothing, as nobody was told so.
  */
@@ -13,6 +14,7 @@
 #include "store/layout.h"
 #include "util/cleanup.h"
 #include "util/fault.h"
+#include "volume/volume-private.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -20,6 +22,7 @@
 struct number {
 	uint64_t n;
 	bool known;
+	bool removed; /* with its version, on purpose */
 	struct digest version;
 	char *problem; /* why it is not known */
 };
@@ -86,6 +89,10 @@ static int read_number(struct numbers *s, struct number *number)
 		number->known = true;
 		return 0;
 	}
+	number->removed =
+		r == 0 && strcmp((char *)b.data, VOLUME_NUMBER_REMOVED) == 0;
+	if (number->removed && !(s->volume && number->n == s->volume->sequence))
+		return 0;
 	number->problem =
 		strdup(r < 0 && problem.code ? problem.text
 					     : "it does not hold a digest");
@@ -187,7 +194,7 @@ static int prove_below(struct numbers *s, uint64_t n, struct digest version)
 		struct number *below = find_number(s, n - 1);
 		struct digest parent;
 
-		if (below && below->known)
+		if (below && (below->known || below->removed))
 			return 0;
 		if (!sealed_as(s, &version, n, &parent) ||
 		    !sealed_as(s, &parent, n - 1, NULL))
@@ -298,7 +305,7 @@ static int add_versions(struct numbers *s)
 		/* Those that were restored have their names already. */
 		else if (number->known && !number->problem)
 			r = name_version(s, number);
-		else if (!number->known)
+		else if (!number->known && !number->removed)
 			r = lost_number(s, number);
 	}
 	return r;

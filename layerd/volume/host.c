@@ -18,6 +18,12 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
+void host_init_locks(struct host *h)
+{
+	pthread_mutex_init(&h->sessions_lock, NULL);
+	pthread_rwlock_init(&h->volumes_lock, NULL);
+}
+
 struct host *host_free(struct host *h)
 {
 	if (!h)
@@ -30,6 +36,7 @@ struct host *host_free(struct host *h)
 		(void)close(h->state_fd);
 	if (h->lock_fd >= 0)
 		(void)close(h->lock_fd);
+	pthread_rwlock_destroy(&h->volumes_lock);
 	pthread_mutex_destroy(&h->sessions_lock);
 	free(h->state_dir);
 	free(h->runtime_dir);
@@ -229,7 +236,7 @@ int host_open(struct host **ret, const char *state_dir, const char *runtime_dir,
 		return err_oom(err);
 	h->state_fd = -1;
 	h->lock_fd = -1;
-	pthread_mutex_init(&h->sessions_lock, NULL);
+	host_init_locks(h);
 	h->state_dir = strdup(state_dir);
 	h->runtime_dir = strdup(runtime_dir);
 	if (asprintf(&h->lower_dir, "%s/lower", runtime_dir) < 0)

@@ -39,6 +39,13 @@ struct host {
 	 */
 	pthread_mutex_t sessions_lock;
 
+	/*
+	 * Held for reading while a volume gets a version: its sequence object
+	 * and then its record. Held for writing while versions are taken away,
+	 * so that nobody fills up what is being emptied.
+	 */
+	pthread_rwlock_t volumes_lock;
+
 	/* See host_complete_catalog(). */
 	atomic_bool completed;
 
@@ -54,6 +61,8 @@ struct host {
  */
 int host_open(struct host **ret, const char *state_dir, const char *runtime_dir,
 	      char **ret_notice, struct err *err);
+/* The locks of a host, for who makes one by hand. */
+void host_init_locks(struct host *h);
 struct host *host_free(struct host *h);
 void host_freep(struct host **h);
 

@@ -23,9 +23,6 @@
 #include <sys/xattr.h>
 #include <time.h>
 
-/* So long a mount that was handed out may be on its way to its place. */
-#define ATTACH_SECONDS 60
-
 struct fill {
 	const struct host *host;
 	const struct progress *progress;
@@ -309,73 +306,6 @@ int session_mount(struct host *h, struct session *s,
 	*ret_root_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return *ret_root_fd < 0 ? err_errno(err, errno, "cannot open %s", path)
 				: 0;
-}
-
-static bool is_gone(const struct host *h, const struct catalog_mount *m,
-		    bool attached)
-{
-	if (strcmp(m->boot_id, h->boot_id) != 0)
-		return true;
-	return !attached && time(NULL) - m->created >= ATTACH_SECONDS;
-}
-
-int mounting_places(struct host *h, const struct catalog_mount *m, pid_t caller,
-		    struct mount_places *ret, bool *ret_gone, struct err *err)
-{
-	int r = 0;
-
-	*ret = (struct mount_places){0};
-	if (strcmp(m->boot_id, h->boot_id) == 0)
-		r = mount_places_find((dev_t)m->device, caller, NULL, ret, err);
-	if (r == 0)
-		*ret_gone = is_gone(h, m, ret->n > 0);
-	return r;
-}
-
-struct forget {
-	struct host *host;
-	struct err *err;
-	const dev_t *devices; /* in order */
-	size_t n;
-};
-
-static int compare_devices(const void *a, const void *b)
-{
-	const dev_t *x = a, *y = b;
-
-	return (*x > *y) - (*x < *y);
-}
-
-static int forget_if_gone(const struct catalog_mount *m, void *ctx)
-{
-	struct forget *f = ctx;
-	dev_t device = (dev_t)m->device;
-
-	if (!is_gone(f->host, m,
-		     bsearch(&device, f->devices, f->n, sizeof(device),
-			     compare_devices)))
-		return 0;
-	return catalog_remove_mount(f->host->catalog, m->id, f->err);
-}
-
-int mounting_forget_gone(struct host *h, struct err *err)
-{
-	_cleanup_mount_places_ struct mount_places places = {0};
-	_cleanup_free_ dev_t *devices = NULL;
-	struct forget f = {.host = h, .err = err};
-	int r = mount_places_find(0, 0, NULL, &places, err);
-
-	if (r < 0)
-		return r;
-	devices = calloc(places.n + 1, sizeof(*devices));
-	if (!devices)
-		return err_oom(err);
-	for (size_t i = 0; i < places.n; i++)
-		devices[i] = places.items[i].device;
-	qsort(devices, places.n, sizeof(*devices), compare_devices);
-	f.devices = devices;
-	f.n = places.n;
-	return catalog_each_mount(h->catalog, forget_if_gone, &f, err);
 }
 
 struct used {

@@ -22,15 +22,5 @@ int mounting_open_layer(struct host *h, const struct version_layer *layer,
 			const struct progress *progress,
 			struct cache_layer *ret, struct err *err);
 
-/*
- * Where a recorded mount is attached, the caller's place first. *ret_gone: it
- * is nowhere and will not be any more, unmounted by hand or by a reboot.
- */
-int mounting_places(struct host *h, const struct catalog_mount *m, pid_t caller,
-		    struct mount_places *ret, bool *ret_gone, struct err *err);
-
-/* Takes the mounts that are gone off the record. */
-int mounting_forget_gone(struct host *h, struct err *err);
-
 /* Unmounts the EROFS images that no session and no recorded mount uses. */
 int mounting_sweep(struct host *h, struct err *err);

@@ -124,6 +124,8 @@ int volume_record_encode(const struct volume *v, struct buf *b)
 			 "lease", encode_lease(v));
 	if (!root)
 		return -ENOMEM;
+	if (v->removed && json_object_set_new(root, "removed", json_true()) < 0)
+		return -ENOMEM;
 	if (v->has_head &&
 	    json_object_set_new(root, "head", encode_digest(&v->head)) < 0)
 		return -ENOMEM;
@@ -252,24 +254,26 @@ static int decode(json_t *root, struct volume *v)
 	const char *name, *head = NULL, *host = NULL, *session = NULL;
 	json_int_t format, created, modified, sequence, epoch;
 	json_t *tags, *labels = NULL, *renaming = NULL;
+	int removed = false;
 	int r;
 
 	if (json_unpack(root,
-			"{s:I, s:s, s:I, s:I, s:I, s?s, s:o, "
+			"{s:I, s:s, s:I, s:I, s:I, s?b, s?s, s:o, "
 			"s?o, s?o, s:{s:I, s?s, s?s}}",
 			"format", &format, "name", &name, "created", &created,
-			"modified", &modified, "sequence", &sequence, "head",
-			&head, "tags", &tags, "labels", &labels, "renaming",
-			&renaming, "lease", "epoch", &epoch, "host", &host,
-			"session", &session) < 0)
+			"modified", &modified, "sequence", &sequence, "removed",
+			&removed, "head", &head, "tags", &tags, "labels",
+			&labels, "renaming", &renaming, "lease", "epoch",
+			&epoch, "host", &host, "session", &session) < 0)
 		return -EBADMSG;
 	if (format != (renaming ? 2 : 1) || strcmp(name, v->name) != 0 ||
 	    sequence < 0 || sequence > (json_int_t)SEQUENCE_MAX || epoch < 0 ||
 	    epoch > (json_int_t)SEQUENCE_MAX || !json_is_object(tags) ||
-	    !host != !session || !head != !sequence)
+	    !host != !session || !head != !sequence || (removed && renaming))
 		return -EBADMSG;
 	if (head && digest_parse(head, &v->head) < 0)
 		return -EBADMSG;
+	v->removed = removed;
 	v->has_head = head;
 	v->created = created;
 	v->modified = modified;

@@ -7,14 +7,16 @@
  *   {"created":SECONDS, "format":1, "head":DIGEST,
  *    "labels":{DIGEST:{KEY:VALUE or null, ...}, ...},
  *    "lease":{"epoch":N, "host":ID, "session":ID}, "modified":SECONDS,
- *    "name":NAME, "sequence":N, "tags":{TAG:DIGEST, ...}}
+ *    "name":NAME, "removed":true, "sequence":N, "tags":{TAG:DIGEST, ...}}
  *
  * "head" is absent until something is sealed, "host" and "session" while nobody
- * writes, "labels" while there are none. DIGEST is "sha256:" and 64 hex digits.
+ * writes, "labels" while there are none, "removed" unless the volume is being
+ * removed. DIGEST is "sha256:" and 64 hex digits.
  *
  * While it is being renamed (volume/rename.h) "format" is 2, so that readers
  * who do not know of that leave it alone, and there is one member more:
  *    "renaming":{"from":NAME} or {"to":NAME} or {"moved":true,"to":NAME}
+ * No volume is renamed and removed at once.
  *
  * A reader that does not know a member ignores it, and loses it when it writes
  * the record. Labels came to format 1 that way.

@@ -8,8 +8,7 @@
  *   3.                         its numbers         rename.copied
  *   4. moved                                       rename.moved
  *   5.                         a volume like any   rename.released
- *   6. its numbers removed                         rename.removed
- *   7. removed                                     rename.ended
+ *   6. its numbers removed, then its record        rename.ended
  *
  * What must hold:
  *  1. Step 1 is a compare-and-swap on a record without a lease: a session, a
@@ -21,6 +20,8 @@
  *     uses one as it is.
  *  4. OLD is never created again by what is left of it: a power cut that brings
  *     its record back brings it back as moved, which is only ever removed.
+ *  5. From step 2 on host->volumes_lock is held for reading: what others remove
+ *     of either name, they remove before that or when all is done.
  *
  * Readers of format 1 refuse marked records, whose format is 2.
  */
@@ -30,6 +31,7 @@
 #include "store/layout.h"
 #include "util/cleanup.h"
 #include "util/fault.h"
+#include "volume/remove.h"
 #include "volume/session.h"
 #include "volume/volume-private.h"
 
@@ -43,7 +45,8 @@
 /* More than a digest takes, of one that may be damaged. */
 #define SEQUENCE_OBJECT_MAX 4096
 
-/* One at a time in this process; others are told apart by compare-and-swap. */
+/* One at a time in this process, with host->volumes_lock held; others are told
+ * apart by compare-and-swap. */
 static pthread_mutex_t settling = PTHREAD_MUTEX_INITIALIZER;
 
 static bool is_name(const char *name, const char *other)
@@ -161,50 +164,12 @@ static int release(struct host *h, const char *from, const char *to,
 	return r == 0 ? fault_point("rename.released") : r;
 }
 
-struct keys {
-	struct buf text; /* each ended by NUL */
-	const char *head;
-};
-
-static int collect_key(const char *key, uint64_t size, void *ctx,
-		       struct err *err)
-{
-	struct keys *keys = ctx;
-
-	(void)size;
-	if (strcmp(key, keys->head) == 0)
-		return 0;
-	return buf_add(&keys->text, key, strlen(key) + 1) < 0 ? err_oom(err)
-							      : 0;
-}
-
 /* Step 6: numbers that seals cut short have left, too. */
-static int remove_numbers(struct host *h, const char *name, struct err *err)
-{
-	char head[STORE_KEY_MAX], prefix[STORE_KEY_MAX];
-	struct keys keys = {.head = store_key_head(head, name)};
-	int r;
-
-	(void)snprintf(prefix, sizeof(prefix), "volumes/%s/", name);
-	r = store_list(h->store, prefix, collect_key, &keys, err);
-	for (size_t i = 0; r == 0 && i < keys.text.size;) {
-		const char *key = (const char *)keys.text.data + i;
-
-		r = store_remove(h->store, key, err);
-		i += strlen(key) + 1;
-	}
-	buf_release(&keys.text);
-	return r == 0 ? fault_point("rename.removed") : r;
-}
-
-/* Steps 6 and 7. */
 static int remove_old(struct host *h, const struct volume *old, struct err *err)
 {
-	char key[STORE_KEY_MAX];
-	int r = remove_numbers(h, old->name, err);
+	uint64_t versions;
+	int r = volume_remove_all(h, old->name, &versions, err);
 
-	if (r == 0)
-		r = store_remove(h->store, store_key_head(key, old->name), err);
 	return r == 0 ? fault_point("rename.ended") : r;
 }
 
@@ -243,12 +208,14 @@ static int complete(struct host *h, const char *from, const char *to,
 	struct err problem = ERR_INIT;
 	int r = -ESTALE;
 
+	pthread_rwlock_rdlock(&h->volumes_lock);
 	pthread_mutex_lock(&settling);
 	for (int i = 0; r == -ESTALE && i < SETTLE_TRIES; i++) {
 		problem = ERR_INIT;
 		r = complete_locked(h, from, to, &problem);
 	}
 	pthread_mutex_unlock(&settling);
+	pthread_rwlock_unlock(&h->volumes_lock);
 	if (r < 0 && err)
 		*err = problem;
 	return r;
@@ -324,6 +291,9 @@ int volume_rename(struct host *h, const char *from, const char *to,
 	if (r == 0 && strcmp(from, to) == 0)
 		return err_set(err, EINVAL, "volume %s has that name already",
 			       from);
+	/* One of that name that is half removed is in the way. */
+	if (r == 0)
+		r = volume_finish_removal(h, to, err);
 	if (r == 0)
 		r = volume_change(h, from, mark, &m, err);
 	if (r < 0)

@@ -1,9 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Records as they are, a rename that is under way included. */
+/* Records as they are, renames and removals that are under way included. */
 
 #include "volume/volume.h"
+
+/* What a number's object holds in place of a digest when the version was
+ * removed, so that a lost number is told from it. */
+#define VOLUME_NUMBER_REMOVED "removed"
+
+/* The sentence that there is no such volume, which asks for the one that was
+ * meant where one is near. -ENOENT. */
+int volume_not_found(struct host *h, const char *name, struct err *err);
 
 /* -ENOENT without a text. */
 int volume_read(struct host *h, const char *name, struct volume **ret,

@@ -7,6 +7,9 @@
  *     number whose object exists while the record is still behind belongs to a
  *     seal that did not finish; the next one takes it over when it holds the
  *     same version, and goes on to the number after it when it does not.
+ *  3. A number that the record has passed is never given out again. The object
+ *     of a version that was removed says so in place of its digest; the head is
+ *     not removed.
  */
 #include "volume/volume.h"
 
@@ -15,6 +18,7 @@
 #include "util/fault.h"
 #include "util/nearest.h"
 #include "volume/record.h"
+#include "volume/remove.h"
 #include "volume/rename.h"
 #include "volume/volume-private.h"
 
@@ -100,12 +104,16 @@ int volume_create(struct host *h, const char *name, struct err *err)
 	_cleanup_(volume_freep) struct volume *v = NULL;
 	int r = volume_check_new(h, name, err);
 
+	if (r == 0)
+		r = volume_finish_removal(h, name, err);
 	if (r < 0)
 		return r;
 	v = volume_new(name);
 	if (!v)
 		return err_oom(err);
+	pthread_rwlock_rdlock(&h->volumes_lock);
 	r = create_record(h, v, err);
+	pthread_rwlock_unlock(&h->volumes_lock);
 	return r == 0 ? fault_point("volume.created") : r;
 }
 
@@ -126,14 +134,21 @@ int volume_read(struct host *h, const char *name, struct volume **ret,
 			      VOLUME_RECORD_MAX, &b, &v->record, err);
 	if (r == 0)
 		r = volume_record_decode(b.data, b.size, v, err);
-	if (r < 0)
-		return r;
-	*ret = TAKE_PTR(v);
-	return 0;
+	if (r == 0)
+		*ret = TAKE_PTR(v);
+	return r;
+}
+
+static int refuse_changed(const struct volume *v, struct err *err)
+{
+	return err_set(err, ESTALE,
+		       "volume %s was changed by somebody else at the same "
+		       "time; run the command again",
+		       v->name);
 }
 
 /* The volume of that name, settled if it can be. -ENOENT, perhaps without a
- * text. */
+ * text, also when it is being removed. */
 static int load(struct host *h, const char *name, struct volume **ret,
 		struct err *err)
 {
@@ -142,6 +157,8 @@ static int load(struct host *h, const char *name, struct volume **ret,
 
 	if (r == 0 && (v->moving_to || v->moving_from))
 		r = rename_settle(h, &v, err);
+	if (r == 0 && v->removed)
+		return -ENOENT;
 	if (r == 0)
 		*ret = TAKE_PTR(v);
 	return r;
@@ -191,8 +208,7 @@ int volume_names_list(struct host *h, struct volume_names *ret, struct err *err)
 	return 0;
 }
 
-/* A sentence that asks for the volume that was meant, where one is near. */
-static int no_volume(struct host *h, const char *name, struct err *err)
+int volume_not_found(struct host *h, const char *name, struct err *err)
 {
 	_cleanup_(volume_freep) struct volume *meant = NULL;
 	_cleanup_volume_names_ struct volume_names names = {0};
@@ -204,7 +220,8 @@ static int no_volume(struct host *h, const char *name, struct err *err)
 		for (size_t i = 0; i < MIN(names.n, NAMES_COMPARED); i++)
 			nearest_offer(&nearest, names.items[i]);
 	/* A name may be left of a volume that is there no more. */
-	if (nearest.found && volume_read(h, nearest.found, &meant, NULL) < 0)
+	if (nearest.found &&
+	    (volume_read(h, nearest.found, &meant, NULL) < 0 || meant->removed))
 		nearest.found = NULL;
 	return err_set(err, ENOENT,
 		       "there is no volume %s;%s%s%s \"layerctl ls\" lists "
@@ -219,7 +236,7 @@ int volume_load(struct host *h, const char *name, struct volume **ret,
 {
 	int r = load(h, name, ret, err);
 
-	return r == -ENOENT ? no_volume(h, name, err) : r;
+	return r == -ENOENT ? volume_not_found(h, name, err) : r;
 }
 
 int volume_write(struct host *h, struct volume *v, struct err *err)
@@ -233,12 +250,7 @@ int volume_write(struct host *h, struct volume *v, struct err *err)
 		return err_oom(err);
 	r = store_swap_record(h->store, store_key_head(key, v->name),
 			      &v->record, b.data, b.size, &v->record, err);
-	if (r == STORE_E_CHANGED)
-		return err_set(err, ESTALE,
-			       "volume %s was changed by somebody else at the "
-			       "same time; run the command again",
-			       v->name);
-	return r;
+	return r == STORE_E_CHANGED ? refuse_changed(v, err) : r;
 }
 
 int volume_save(struct host *h, struct volume *v, struct err *err)
@@ -375,20 +387,26 @@ int volume_next_sequence(struct host *h, const struct volume *v, uint64_t *ret,
 	return 0;
 }
 
-int volume_advance(struct host *h, struct volume *v,
-		   const struct digest *version, const char *session,
-		   uint64_t epoch, struct err *err)
+/* A volume that was removed meanwhile must not get a number. */
+static int check_unchanged(struct host *h, const struct volume *v,
+			   struct err *err)
+{
+	_cleanup_(volume_freep) struct volume *now = NULL;
+	int r = volume_read(h, v->name, &now, err);
+
+	if (r == -ENOENT ||
+	    (r == 0 && strcmp(now->record.text, v->record.text) != 0))
+		return refuse_changed(v, err);
+	return r;
+}
+
+/* The sequence object, then the record. */
+static int advance(struct host *h, struct volume *v,
+		   const struct digest *version, struct err *err)
 {
 	uint64_t sequence = v->sequence;
 	int r;
 
-	if (session &&
-	    (!volume_lease_is(v, h, session) || v->lease_epoch != epoch))
-		return err_set(err, ESTALE,
-			       "session %s lost the right to write volume %s; "
-			       "its data is kept: fork the session's base and "
-			       "finalize into the fork",
-			       session, v->name);
 	do {
 		sequence++;
 		r = create_sequence(h, v->name, sequence, version, err);
@@ -401,7 +419,27 @@ int volume_advance(struct host *h, struct volume *v,
 	v->head = *version;
 	v->sequence = sequence;
 	v->modified = time(NULL);
-	r = volume_save(h, v, err);
+	return volume_save(h, v, err);
+}
+
+int volume_advance(struct host *h, struct volume *v,
+		   const struct digest *version, const char *session,
+		   uint64_t epoch, struct err *err)
+{
+	int r;
+
+	if (session &&
+	    (!volume_lease_is(v, h, session) || v->lease_epoch != epoch))
+		return err_set(err, ESTALE,
+			       "session %s lost the right to write volume %s; "
+			       "its data is kept: fork the session's base and "
+			       "finalize into the fork",
+			       session, v->name);
+	pthread_rwlock_rdlock(&h->volumes_lock);
+	r = check_unchanged(h, v, err);
+	if (r == 0)
+		r = advance(h, v, version, err);
+	pthread_rwlock_unlock(&h->volumes_lock);
 	return r == 0 ? fault_point("publish.head") : r;
 }
 
@@ -419,21 +457,15 @@ int volume_check_new(struct host *h, const char *name, struct err *err)
 	return r < 0 ? err_set(err, r, "%s", problem.text) : exists(name, err);
 }
 
-int volume_fork(struct host *h, const struct digest *version, const char *name,
-		struct err *err)
+static int create_forked(struct host *h, struct volume *v,
+			 const struct digest *version, struct err *err)
 {
-	_cleanup_(volume_freep) struct volume *v = NULL;
-	int r = volume_check_new(h, name, err);
+	int r;
 
-	if (r < 0)
-		return r;
-	v = volume_new(name);
-	if (!v)
-		return err_oom(err);
 	/* A number that a fork cut short has left behind is passed over. */
 	do {
 		v->sequence++;
-		r = create_sequence(h, name, v->sequence, version, err);
+		r = create_sequence(h, v->name, v->sequence, version, err);
 	} while (r == -EEXIST);
 	if (r == 0)
 		r = fault_point("fork.sequence");
@@ -441,7 +473,25 @@ int volume_fork(struct host *h, const struct digest *version, const char *name,
 		return r;
 	v->has_head = true;
 	v->head = *version;
-	r = create_record(h, v, err);
+	return create_record(h, v, err);
+}
+
+int volume_fork(struct host *h, const struct digest *version, const char *name,
+		struct err *err)
+{
+	_cleanup_(volume_freep) struct volume *v = NULL;
+	int r = volume_check_new(h, name, err);
+
+	if (r == 0)
+		r = volume_finish_removal(h, name, err);
+	if (r < 0)
+		return r;
+	v = volume_new(name);
+	if (!v)
+		return err_oom(err);
+	pthread_rwlock_rdlock(&h->volumes_lock);
+	r = create_forked(h, v, version, err);
+	pthread_rwlock_unlock(&h->volumes_lock);
 	if (r == 0)
 		r = fault_point("fork.head");
 	if (r < 0)
@@ -480,6 +530,11 @@ int volume_version_at(struct host *h, const struct volume *v, uint64_t sequence,
 		return r;
 	if (!buf_str(&b))
 		return err_oom(err);
+	if (strcmp(buf_str(&b), VOLUME_NUMBER_REMOVED) == 0)
+		return err_set(err, ENOENT,
+			       "version %llu of volume %s was removed; "
+			       "\"layerctl log %s\" lists those there are",
+			       (unsigned long long)sequence, v->name, v->name);
 	if (digest_parse(buf_str(&b), ret) < 0)
 		return err_set(err, EBADMSG, "%s/%s does not hold a digest",
 			       store_name(h->store), key);

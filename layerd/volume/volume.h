@@ -35,6 +35,7 @@ struct volume_label {
 
 struct volume {
 	char *name;
+	bool removed; /* is being removed: is no volume any more */
 	bool has_head;
 	struct digest head;
 	uint64_t sequence; /* of the head; 0 when there is none */
@@ -134,7 +135,8 @@ int volume_next_sequence(struct host *h, const struct volume *v, uint64_t *ret,
 int volume_fork(struct host *h, const struct digest *version, const char *name,
 		struct err *err);
 
-/* The version that is SEQUENCE of the volume. -ENOENT with a sentence. */
+/* The version that is SEQUENCE of the volume. -ENOENT with a sentence, for one
+ * that was removed too. */
 int volume_version_at(struct host *h, const struct volume *v, uint64_t sequence,
 		      struct digest *ret, struct err *err);
 

@@ -52,6 +52,22 @@ static int decode(const char *text, size_t size, struct volume **ret)
 	return r;
 }
 
+static void test_a_mark_of_removal_stays(void **state)
+{
+	_cleanup_(volume_freep) struct volume *v = NULL;
+	_cleanup_(volume_freep) struct volume *again = NULL;
+	_cleanup_buf_ struct buf b = BUF_INIT;
+
+	(void)state;
+	assert_int_equal(decode(full, strlen(full), &v), 0);
+	assert_false(v->removed);
+	v->removed = true;
+	assert_int_equal(volume_record_encode(v, &b), 0);
+	assert_int_equal(decode((char *)b.data, b.size, &again), 0);
+	assert_true(again->removed);
+	assert_true(again->has_head);
+}
+
 static void test_full_record_is_read_and_written_again(void **state)
 {
 	_cleanup_(volume_freep) struct volume *v = NULL;
@@ -276,6 +292,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_full_record_is_read_and_written_again),
+		cmocka_unit_test(test_a_mark_of_removal_stays),
 		cmocka_unit_test(test_empty_volume_is_read_and_written_again),
 		cmocka_unit_test(
 			test_tags_come_sorted_whatever_the_order_in_the_file),

@@ -4,6 +4,7 @@
 
 #include "store/layout.h"
 #include "volume-fixture.h"
+#include "volume/remove.h"
 #include "volume/rename.h"
 #include "volume/tag.h"
 #include "volume/volume-private.h"
@@ -143,6 +144,70 @@ static void test_whoever_looks_completes_a_rename(void **state)
 	mark(f, "new", "newer");
 	assert_gone(f, "new");
 	assert_versions(f, "newer", 3);
+}
+
+static int remove_volume(struct fixture *f, const char *name)
+{
+	struct reference ref;
+	uint64_t versions;
+
+	assert_int_equal(reference_parse(name, &ref, NULL), 0);
+	return volume_remove(f->host, &ref, false, getpid(), &versions,
+			     &f->err);
+}
+
+static void test_rename_is_completed_before_its_volume_is_removed(void **state)
+{
+	_cleanup_(volume_freep) struct volume *v = NULL;
+	struct fixture *f = *state;
+
+	make(f, "old", 3);
+	mark(f, "old", "new");
+	assert_refused(f, remove_volume(f, "old"), ENOENT, "its name is new");
+	assert_versions(f, "new", 3);
+	mark(f, "new", "newer");
+	/* As step 2 does. */
+	assert_ok(f, volume_read(f->host, "new", &v, &f->err));
+	free(v->name);
+	free(v->moving_to);
+	v->name = strdup("newer");
+	v->moving_to = NULL;
+	v->moving_from = strdup("new");
+	assert_ok(f, volume_write_new(f->host, v, &f->err));
+	assert_refused(f, remove_volume(f, "newer@3"), EBUSY, "is the newest");
+	assert_ok(f, remove_volume(f, "newer@2"));
+	assert_ok(f, remove_volume(f, "newer"));
+	assert_gone(f, "new");
+	assert_gone(f, "newer");
+}
+
+static void test_name_of_a_volume_half_removed_is_free(void **state)
+{
+	_cleanup_(volume_freep) struct volume *v = NULL;
+	struct fixture *f = *state;
+
+	make(f, "old", 3);
+	make(f, "new", 5);
+	assert_ok(f, volume_load(f->host, "new", &v, &f->err));
+	v->removed = true;
+	assert_ok(f, volume_write(f->host, v, &f->err));
+	assert_ok(f, volume_rename(f->host, "old", "new", &f->err));
+	assert_versions(f, "new", 3);
+}
+
+static void test_removed_numbers_go_along(void **state)
+{
+	_cleanup_(volume_freep) struct volume *v = NULL;
+	struct fixture *f = *state;
+	struct digest d;
+
+	make(f, "old", 3);
+	assert_ok(f, remove_volume(f, "old@2"));
+	assert_ok(f, volume_rename(f->host, "old", "new", &f->err));
+	assert_ok(f, volume_load(f->host, "new", &v, &f->err));
+	assert_refused(f, volume_version_at(f->host, v, 2, &d, &f->err), ENOENT,
+		       "was removed");
+	assert_ok(f, volume_version_at(f->host, v, 1, &d, &f->err));
 }
 
 static void test_name_that_was_taken_meanwhile_takes_the_mark_back(void **state)
@@ -298,6 +363,9 @@ int main(void)
 		T(test_bad_names_are_refused_and_change_nothing),
 		T(test_volume_with_a_writer_anywhere_keeps_its_name),
 		T(test_whoever_looks_completes_a_rename),
+		T(test_rename_is_completed_before_its_volume_is_removed),
+		T(test_name_of_a_volume_half_removed_is_free),
+		T(test_removed_numbers_go_along),
 		T(test_name_that_was_taken_meanwhile_takes_the_mark_back),
 		T(test_numbers_of_a_volume_half_made_are_in_nobodys_way),
 		T(test_record_that_a_power_cut_brings_back_goes_again),

@@ -440,6 +440,9 @@ static void test_numbers_that_are_no_version_are_told(void **state)
 	assert_ok(f, store_remove(f->host->store, key, &f->err));
 	assert_refused(f, volume_version_at(f->host, v, 2, &d, &f->err), ENOENT,
 		       "did not finish");
+	assert_ok(f, store_replace(f->host->store, key, "removed", 7, &f->err));
+	assert_refused(f, volume_version_at(f->host, v, 2, &d, &f->err), ENOENT,
+		       "was removed");
 	assert_ok(f,
 		  store_replace(f->host->store, key, "sha256:x", 8, &f->err));
 	assert_refused(f, volume_version_at(f->host, v, 2, &d, &f->err),

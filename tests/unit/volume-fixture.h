@@ -61,7 +61,7 @@ static inline struct host *make_host(const char *top, const char *name)
 
 	assert_non_null(h);
 	h->lock_fd = -1;
-	pthread_mutex_init(&h->sessions_lock, NULL);
+	host_init_locks(h);
 	snprintf(h->id, sizeof(h->id), "host-%.30s", name);
 	snprintf(h->boot_id, sizeof(h->boot_id), "boot");
 	snprintf(path, sizeof(path), "%s/%s", top, name);
