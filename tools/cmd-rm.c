@@ -19,7 +19,7 @@ static const struct args_option options[] = {
 static const char *const examples[] = {
 	"layerctl rm my-data@3",
 	"layerctl rm my-data:old",
-	"layerctl rm task-17 task-18",
+	"layerctl rm task-17 task-18 && layerctl gc",
 	NULL,
 };
 
@@ -83,7 +83,8 @@ const struct command command_rm = {
 		"or a mount still needs, and for the newest\nversion of a "
 		"volume. Other volumes that were forked from it keep it. A "
 		"number is\nnot given out again as long as its volume is "
-		"there.\n",
+		"there. `layerctl gc` frees the space;\nuntil then a removed "
+		"version can be forked by its digest.\n",
 	.operands = {{"REF", .repeat = true}},
 	.options = options,
 	.examples = examples,

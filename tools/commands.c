@@ -18,6 +18,7 @@ const struct command *const commands[] = {
 	&command_rename,
 	&command_reset,
 	&command_rm,
+	&command_gc,
 	&command_diff,
 	&command_du,
 	&command_cat,

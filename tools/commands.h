@@ -21,6 +21,7 @@ extern const struct command command_label;
 extern const struct command command_rename;
 extern const struct command command_reset;
 extern const struct command command_rm;
+extern const struct command command_gc;
 extern const struct command command_diff;
 extern const struct command command_du;
 extern const struct command command_cat;

@@ -10,6 +10,7 @@
 #include "util/cleanup.h"
 #include "util/escape.h"
 #include "util/log.h"
+#include "volume/gc.h"
 #include "volume/mounted.h"
 #include "volume/mounting.h"
 #include "volume/session.h"
@@ -152,7 +153,10 @@ static int remember_mount(struct call *c, const char *source,
 				  .created = time(NULL)};
 	struct stat st;
 	int64_t id;
+	int r = gc_keep_version(c->host, version, &c->err);
 
+	if (r < 0)
+		return r;
 	if (fstat(c->reply_fd, &st) < 0)
 		return err_errno(&c->err, errno, "cannot examine a mount");
 	m.device = st.st_dev;

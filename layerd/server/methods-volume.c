@@ -5,6 +5,7 @@
 #include "server/batches.h"
 #include "server/encode.h"
 #include "server/janitor.h"
+#include "store/layout.h"
 #include "util/cleanup.h"
 #include "volume/find-entries.h"
 #include "volume/import.h"
@@ -242,7 +243,7 @@ static int log_volume(struct call *c, json_t *versions,
 		struct err problem = ERR_INIT;
 		struct digest digest;
 
-		/* A number that was given out for nothing has no entry. */
+		/* It was removed. */
 		if (volume_version_at(c->host, from->volume, i, &digest,
 				      &problem) == -ENOENT)
 			continue;
@@ -255,6 +256,16 @@ static int log_volume(struct call *c, json_t *versions,
 		limit--;
 	}
 	return r;
+}
+
+/* One that was removed and collected; those before it are not known either. */
+static bool is_gone(struct call *c, const struct digest *version)
+{
+	char key[STORE_KEY_MAX];
+	uint64_t size;
+
+	return store_size(c->host->store, store_key_blob(key, version), &size,
+			  NULL) == -ENOENT;
 }
 
 static int log_ancestors(struct call *c, json_t *versions,
@@ -270,7 +281,7 @@ static int log_ancestors(struct call *c, json_t *versions,
 		r = version_load(c->host, &digest, &v, &c->err);
 		if (r < 0)
 			return r;
-		more = v->has_parent;
+		more = v->has_parent && !is_gone(c, &v->parent);
 		digest = v->parent;
 		r = log_add(c, versions, encode_version(v, NULL, 0));
 	}

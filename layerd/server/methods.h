@@ -17,6 +17,7 @@ int method_label(struct call *c);
 int method_rename(struct call *c);
 int method_reset(struct call *c);
 int method_remove(struct call *c);
+int method_collect(struct call *c);
 int method_list(struct call *c);
 int method_log(struct call *c);
 int method_find(struct call *c);

@@ -26,9 +26,12 @@
 #define STOP_GRACE_S 5
 #define PREFIX "io.layerd."
 
-static const struct {
+/* reads: makes nothing new rely on what the store has. Whoever removes from it
+ * waits for all other calls at hand (volume/gc.h). */
+static const struct method {
 	const char *name;
 	method_fn fn;
+	bool reads;
 } methods[] = {
 	{"New", method_new},
 	{"Mount", method_mount},
@@ -42,22 +45,23 @@ static const struct {
 	{"Rename", method_rename},
 	{"Reset", method_reset},
 	{"Remove", method_remove},
-	{"List", method_list},
-	{"Log", method_log},
-	{"Find", method_find},
-	{"Show", method_show},
+	{"Collect", method_collect, .reads = true},
+	{"List", method_list, .reads = true},
+	{"Log", method_log, .reads = true},
+	{"Find", method_find, .reads = true},
+	{"Show", method_show, .reads = true},
 	{"Sessions", method_sessions},
 	{"Status", method_status},
-	{"VersionEntries", method_version_entries},
-	{"VersionFile", method_version_file},
-	{"Diff", method_diff},
-	{"Usage", method_usage},
-	{"Restore", method_restore},
-	{"ExportTar", method_export_tar},
-	{"ExportOci", method_export_oci},
-	{"LayerEntries", method_layer_entries},
-	{"LayerOpen", method_layer_open},
-	{"LayerVerify", method_layer_verify},
+	{"VersionEntries", method_version_entries, .reads = true},
+	{"VersionFile", method_version_file, .reads = true},
+	{"Diff", method_diff, .reads = true},
+	{"Usage", method_usage, .reads = true},
+	{"Restore", method_restore, .reads = true},
+	{"ExportTar", method_export_tar, .reads = true},
+	{"ExportOci", method_export_oci, .reads = true},
+	{"LayerEntries", method_layer_entries, .reads = true},
+	{"LayerOpen", method_layer_open, .reads = true},
+	{"LayerVerify", method_layer_verify, .reads = true},
 	{"Fsck", method_fsck},
 	{"Rebuild", method_rebuild},
 };
@@ -166,7 +170,7 @@ static json_t *service_call(const struct varlink_call *call)
 		false);
 }
 
-static method_fn find_method(const char *name)
+static const struct method *find_method(const char *name)
 {
 	size_t n = sizeof(PREFIX) - 1;
 
@@ -174,7 +178,7 @@ static method_fn find_method(const char *name)
 		return NULL;
 	for (size_t i = 0; i < ARRAY_SIZE(methods); i++)
 		if (strcmp(methods[i].name, name + n) == 0)
-			return methods[i].fn;
+			return &methods[i];
 	return NULL;
 }
 
@@ -196,8 +200,22 @@ static void log_failure(const char *method, int code, const char *text)
 	log_line(level, "%s: %s", method, *text ? text : strerror(-code));
 }
 
+static int enter_method(struct call *c, const struct method *m)
+{
+	struct gate *gate = &c->host->gate;
+	unsigned int side;
+	int r;
+
+	if (m->reads)
+		return m->fn(c);
+	side = gate_enter(gate);
+	r = m->fn(c);
+	gate_leave(gate, side);
+	return r;
+}
+
 /* Runs a method; *ret_fd goes along with the reply, *ret_held see call.h. */
-static json_t *run_method(struct connection *connection, method_fn fn,
+static json_t *run_method(struct connection *connection, const struct method *m,
 			  const struct varlink_call *call, int fd, int *ret_fd,
 			  struct session **ret_held)
 {
@@ -224,7 +242,7 @@ static json_t *run_method(struct connection *connection, method_fn fn,
 	else {
 		c.pid = peer.pid;
 		c.uid = peer.uid;
-		r = fn(&c);
+		r = enter_method(&c, m);
 	}
 	if (r == 0) {
 		*ret_fd = c.reply_fd;
@@ -270,14 +288,14 @@ static int serve_call(struct connection *c, json_t *message, int fd)
 	_cleanup_close_ int reply_fd = -1;
 	struct varlink_call call;
 	struct err err = ERR_INIT;
-	method_fn fn;
+	const struct method *method;
 	int r = varlink_call_decode(message, &call, &err);
 
 	if (r < 0)
 		return r;
-	fn = find_method(call.method);
-	if (fn)
-		reply = run_method(c, fn, &call, fd, &reply_fd, &held);
+	method = find_method(call.method);
+	if (method)
+		reply = run_method(c, method, &call, fd, &reply_fd, &held);
 	else if (strncmp(call.method, "org.varlink.service.", 20) == 0)
 		reply = service_call(&call);
 	else

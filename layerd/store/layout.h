@@ -13,10 +13,13 @@
  *   volumes/NAME/head.json    newest version, tags and lease of a volume
  *   volumes/NAME/SEQUENCE     digest of that version: written once; "removed"
  *                             when it was removed
+ *   damaged/HEX               a mark for packs/HH/HEX
+ *   gc/HOST                   what that host is about to delete, a key a line
  *
  * Each object is named by the SHA-256 of its bytes, except for places and what
- * is below volumes, so a reader can tell whether it is whole. An object appears
- * whole or not at all, and all that it refers to is there before it.
+ * is below volumes, damaged and gc, so a reader can tell whether it is whole.
+ * An object appears whole or not at all, and all that it refers to is there
+ * before it.
  */
 
 #include "util/digest.h"

@@ -9,6 +9,7 @@
 
 #include "cache/check.h"
 #include "format/chunker.h"
+#include "store/condemned.h"
 #include "store/layout.h"
 #include "util/cleanup.h"
 #include "util/fd.h"
@@ -79,7 +80,10 @@ static int try_place(struct search *s, struct wanted *w,
 	if (r < 0)
 		return r == -ENOMEM ? err_oom(f->err) : 0;
 	w->source = SOURCE_PACK;
-	w->placed = direct;
+	/* What nothing needs may be about to be deleted. */
+	w->placed = direct && (!f->options->repair ||
+			       condemned_keep(store_condemned(f->host->store),
+					      STORE_PACK, pack));
 	w->from = *pack;
 	w->offset = e->offset;
 	w->length = e->length;

@@ -14,6 +14,7 @@
 #include "store/layout.h"
 #include "util/cleanup.h"
 #include "util/fault.h"
+#include "volume/gc.h"
 #include "volume/volume-private.h"
 
 #include <errno.h>
@@ -132,14 +133,37 @@ static int write_number(struct numbers *s, uint64_t n,
 		       : store_create(store, key, text, size, err);
 }
 
-/* The volume may have been removed meanwhile. */
+/* The volume may have been removed or renamed meanwhile. */
 static bool is_there(struct numbers *s)
 {
 	_cleanup_(volume_freep) struct volume *now = NULL;
 	struct err problem = ERR_INIT;
 
-	return volume_load(s->fsck->host, s->name, &now, &problem) == 0 &&
+	return volume_read(s->fsck->host, s->name, &now, &problem) == 0 &&
+	       !now->removed && !now->moving_to && !now->moving_from &&
 	       now->sequence >= s->volume->sequence;
+}
+
+/* 1 when it was written. */
+static int publish_number(struct numbers *s, uint64_t n,
+			  const struct digest *version, bool replace,
+			  struct err *err)
+{
+	struct host *h = s->fsck->host;
+	int r = 0;
+
+	pthread_rwlock_rdlock(&h->volumes_lock);
+	if (is_there(s)) {
+		r = gc_keep_version(h, version, err);
+		if (r == 0)
+			r = write_number(s, n, version, replace, err);
+		/* It is too late. */
+		if (r == -ENOENT)
+			r = -EBADMSG;
+		r = r == 0 ? 1 : r;
+	}
+	pthread_rwlock_unlock(&h->volumes_lock);
+	return r;
 }
 
 /* number, or a missing one, stands for version, as why proves. */
@@ -168,12 +192,14 @@ static int restore_number(struct numbers *s, uint64_t n,
 	if (r == 0)
 		r = fsck_touch(f, found, v);
 	found->state = FSCK_REPAIRABLE;
-	if (r < 0 || !f->options->repair || !is_there(s))
+	if (r < 0 || !f->options->repair)
 		return r;
-	r = write_number(s, n, version, number, &problem);
-	found->state = r == 0 ? FSCK_REPAIRED : FSCK_LOST;
-	return r == 0 ? fault_point("fsck.sequence")
-		      : fsck_written(f, r, &problem);
+	r = publish_number(s, n, version, number, &problem);
+	if (r == 0)
+		return 0;
+	found->state = r > 0 ? FSCK_REPAIRED : FSCK_LOST;
+	return r > 0 ? fault_point("fsck.sequence")
+		     : fsck_written(f, r, &problem);
 }
 
 static struct number *find_number(struct numbers *s, uint64_t n)

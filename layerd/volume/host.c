@@ -22,6 +22,7 @@ void host_init_locks(struct host *h)
 {
 	pthread_mutex_init(&h->sessions_lock, NULL);
 	pthread_rwlock_init(&h->volumes_lock, NULL);
+	gate_init(&h->gate);
 }
 
 struct host *host_free(struct host *h)
@@ -36,6 +37,7 @@ struct host *host_free(struct host *h)
 		(void)close(h->state_fd);
 	if (h->lock_fd >= 0)
 		(void)close(h->lock_fd);
+	gate_release(&h->gate);
 	pthread_rwlock_destroy(&h->volumes_lock);
 	pthread_mutex_destroy(&h->sessions_lock);
 	free(h->state_dir);

@@ -7,6 +7,7 @@
 #include "catalog/catalog.h"
 #include "store/store.h"
 #include "util/error.h"
+#include "util/gate.h"
 #include "volume/warmer.h"
 
 #include <pthread.h>
@@ -45,6 +46,11 @@ struct host {
 	 * so that nobody fills up what is being emptied.
 	 */
 	pthread_rwlock_t volumes_lock;
+
+	/* Whoever may make something new rely on what the store has is inside;
+	 * volume/gc.h waits for them. */
+	struct gate gate;
+	atomic_bool collecting;
 
 	/* See host_complete_catalog(). */
 	atomic_bool completed;

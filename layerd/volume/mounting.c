@@ -35,9 +35,9 @@ static int report_fill(uint64_t done, uint64_t total, void *ctx)
 	return progress_report(f->host, f->progress, "fetch", done, total, 0);
 }
 
-int mounting_open_layer(struct host *h, const struct version_layer *layer,
-			const struct progress *progress,
-			struct cache_layer *ret, struct err *err)
+static int open_layer(struct host *h, const struct version_layer *layer,
+		      const struct progress *progress, struct cache_layer *ret,
+		      struct err *err)
 {
 	struct fill fill = {.host = h, .progress = progress};
 	int r = cache_layer_open(h->cache, &layer->tar, ret, err);
@@ -59,6 +59,17 @@ int mounting_open_layer(struct host *h, const struct version_layer *layer,
 		return err_set(err, EIO,
 			       "a layer left the cache while it was to be "
 			       "mounted; mount again");
+	return r;
+}
+
+int mounting_open_layer(struct host *h, const struct version_layer *layer,
+			const struct progress *progress,
+			struct cache_layer *ret, struct err *err)
+{
+	unsigned int side = gate_enter(&h->gate);
+	int r = open_layer(h, layer, progress, ret, err);
+
+	gate_leave(&h->gate, side);
 	return r;
 }
 

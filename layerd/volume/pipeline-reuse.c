@@ -6,6 +6,7 @@
  */
 #include "volume/pipeline-private.h"
 
+#include "store/condemned.h"
 #include "util/cleanup.h"
 #include "volume/contents.h"
 
@@ -41,6 +42,9 @@ static int check_pack(struct pipeline *p, const uint32_t *items, size_t n,
 	size_t good = 0;
 	int r;
 
+	/* It was removed, or is about to be. */
+	if (condemned_has(store_condemned(p->store), STORE_PACK, pack))
+		read = -ENOENT;
 	if (read < 0 && read != -ENOENT && read != -EBADMSG)
 		return err_set(err, read, "%s", problem.text);
 	while (read == 0 && good < n && toc_has(&toc, &p->unique[items[good]]))

@@ -528,6 +528,8 @@ static int finish_name(const char *key, uint64_t size, void *ctx,
 	r = volume_read(h, key, &v, &problem);
 	if (r < 0 && r != -ENOENT)
 		return err_set(err, r, "%s", problem.text);
+	if (r == 0 && (v->moving_to || v->moving_from))
+		return settle(h, key, &problem, err);
 	if (r == 0 && !v->removed)
 		return 0;
 	pthread_rwlock_wrlock(&h->volumes_lock);

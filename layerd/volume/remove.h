@@ -32,6 +32,7 @@ int volume_remove_all(struct host *h, const char *name, uint64_t *ret_versions,
 /* Goes on with a removal that was cut short, if there was one of that name. */
 int volume_finish_removal(struct host *h, const char *name, struct err *err);
 
-/* The same for all names; what forks and imports have left that were cut short
- * before their volume was there goes as well. */
+/* The same for all names, and with renames that were cut short. What forks and
+ * imports have left that were cut short before their volume was there goes as
+ * well. */
 int volume_finish_removals(struct host *h, struct err *err);

@@ -22,6 +22,9 @@
  *     its record back brings it back as moved, which is only ever removed.
  *  5. From step 2 on host->volumes_lock is held for reading: what others remove
  *     of either name, they remove before that or when all is done.
+ *  6. Whoever completes a rename is inside host->gate, and takes each version
+ *     back from a collector before the other name has it: that may have looked
+ *     for versions at NEW before they were there, and at OLD after they went.
  *
  * Readers of format 1 refuse marked records, whose format is 2.
  */
@@ -31,6 +34,7 @@
 #include "store/layout.h"
 #include "util/cleanup.h"
 #include "util/fault.h"
+#include "volume/gc.h"
 #include "volume/remove.h"
 #include "volume/session.h"
 #include "volume/volume-private.h"
@@ -61,14 +65,35 @@ static int taken(const char *from, const char *to, struct err *err)
 		       to, from);
 }
 
+static int keep(struct host *h, const struct digest *version, const char *name,
+		struct err *err)
+{
+	int r = gc_keep_version(h, version, err);
+
+	/* The volume is there. */
+	return r == -ENOENT ? err_prefix(err, -EBADMSG, "volume %s", name) : r;
+}
+
+/* What a record names. */
+static int keep_named(struct host *h, const struct volume *v, struct err *err)
+{
+	int r = v->has_head ? keep(h, &v->head, v->name, err) : 0;
+
+	for (size_t i = 0; r == 0 && i < v->n_tags; i++)
+		r = keep(h, &v->tags[i].version, v->name, err);
+	return r;
+}
+
 /* Step 2, or the way back from step 1: -EEXIST. */
 static int reserve(struct host *h, struct volume *old, struct err *err)
 {
 	_cleanup_(volume_freep) struct volume *new = NULL;
 	char *name = old->name, *to = old->moving_to;
 	struct store_tag record = old->record;
-	int r;
+	int r = keep_named(h, old, err);
 
+	if (r < 0)
+		return r;
 	/* The record is the old one's under the other name. */
 	old->name = to;
 	old->moving_from = name;
@@ -98,6 +123,7 @@ static int copy_number(struct host *h, const struct volume *old,
 	_cleanup_buf_ struct buf b = BUF_INIT, other = BUF_INIT;
 	char from[STORE_KEY_MAX], to[STORE_KEY_MAX];
 	struct err problem = ERR_INIT;
+	struct digest version;
 	int r;
 
 	store_key_sequence(from, old->name, sequence);
@@ -106,6 +132,12 @@ static int copy_number(struct host *h, const struct volume *old,
 	/* A number that was given out for nothing has no object. */
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
+	if (!buf_str(&b))
+		return err_oom(err);
+	if (digest_parse(buf_str(&b), &version) == 0)
+		r = keep(h, &version, old->name, err);
+	if (r < 0)
+		return r;
 	r = store_create(h->store, to, b.data, b.size, &problem);
 	if (r < 0 && r != -EEXIST && err)
 		*err = problem;
@@ -206,6 +238,7 @@ static int complete(struct host *h, const char *from, const char *to,
 		    struct err *err)
 {
 	struct err problem = ERR_INIT;
+	unsigned int side = gate_enter(&h->gate);
 	int r = -ESTALE;
 
 	pthread_rwlock_rdlock(&h->volumes_lock);
@@ -216,6 +249,7 @@ static int complete(struct host *h, const char *from, const char *to,
 	}
 	pthread_mutex_unlock(&settling);
 	pthread_rwlock_unlock(&h->volumes_lock);
+	gate_leave(&h->gate, side);
 	if (r < 0 && err)
 		*err = problem;
 	return r;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From what a user writes to a version, and versions from and to the store. */
+#include "store/condemned.h"
 #include "store/layout.h"
 #include "util/cleanup.h"
 #include "util/fault.h"
@@ -67,8 +68,8 @@ static int resolve_named(struct host *h, const struct reference *ref,
 	return 0;
 }
 
-static int resolve_digest(struct host *h, const struct reference *ref,
-			  struct resolved *ret, struct err *err)
+static int find_digest(struct host *h, const struct reference *ref,
+		       struct resolved *ret, struct err *err)
 {
 	char key[STORE_KEY_MAX];
 	uint64_t size;
@@ -99,6 +100,23 @@ static int resolve_digest(struct host *h, const struct reference *ref,
 			       "several versions' digests begin with %s; give "
 			       "more of its digits",
 			       ref->prefix);
+	return r;
+}
+
+/* What was removed can be had by its digest until it is collected. */
+static int resolve_digest(struct host *h, const struct reference *ref,
+			  struct resolved *ret, struct err *err)
+{
+	char hex[DIGEST_HEX_SIZE];
+	int r = find_digest(h, ref, ret, err);
+
+	if (r == 0 &&
+	    condemned_has(store_condemned(h->store), STORE_BLOB, &ret->version))
+		return err_set(err, ENOENT,
+			       "version sha256:%s was removed and is being "
+			       "deleted from %s",
+			       digest_hex(&ret->version, hex),
+			       store_name(h->store));
 	return r;
 }
 

@@ -15,6 +15,7 @@
 #include "util/fault.h"
 #include "util/fd.h"
 #include "volume/captured.h"
+#include "volume/gc.h"
 #include "volume/session-file.h"
 #include "volume/volume.h"
 
@@ -269,7 +270,9 @@ static int take_base(struct host *h, struct session *s,
 
 	if (!volume->has_head)
 		return 0;
-	r = version_load(h, &volume->head, &v, err);
+	r = gc_keep_version(h, &volume->head, err);
+	if (r == 0)
+		r = version_load(h, &volume->head, &v, err);
 	if (r < 0)
 		return r;
 	if (copy_layers(v, &s->layers) < 0 ||

@@ -3,6 +3,7 @@
 
 #include "util/cleanup.h"
 #include "util/nearest.h"
+#include "volume/gc.h"
 
 #include <errno.h>
 #include <string.h>
@@ -76,6 +77,7 @@ int volume_no_tag(const struct volume *v, const char *tag, struct err *err)
 
 /* One change of a tag; without a version it is taken away. */
 struct change {
+	struct host *host;
 	const char *tag;
 	const struct digest *version;
 	bool move;
@@ -106,6 +108,8 @@ static int set(struct volume *v, void *ctx, struct err *err)
 	} else {
 		r = insert(v, at, c->tag, c->version, err);
 	}
+	if (r == 0)
+		r = gc_keep_version(c->host, c->version, err);
 	return r < 0 ? r : VOLUME_CHANGED;
 }
 
@@ -126,7 +130,8 @@ int volume_tag(struct host *h, const char *volume, const char *tag,
 	       const struct digest *version, bool move, bool *ret_moved,
 	       struct digest *ret_previous, struct err *err)
 {
-	struct change c = {.tag = tag, .version = version, .move = move};
+	struct change c = {
+		.host = h, .tag = tag, .version = version, .move = move};
 	int r = tag_name_check(tag, err);
 
 	if (r == 0)

@@ -17,6 +17,7 @@
 #include "util/cleanup.h"
 #include "util/fault.h"
 #include "util/nearest.h"
+#include "volume/gc.h"
 #include "volume/record.h"
 #include "volume/remove.h"
 #include "volume/rename.h"
@@ -407,6 +408,9 @@ static int advance(struct host *h, struct volume *v,
 	uint64_t sequence = v->sequence;
 	int r;
 
+	r = gc_keep_version(h, version, err);
+	if (r < 0)
+		return r;
 	do {
 		sequence++;
 		r = create_sequence(h, v->name, sequence, version, err);
@@ -460,8 +464,10 @@ int volume_check_new(struct host *h, const char *name, struct err *err)
 static int create_forked(struct host *h, struct volume *v,
 			 const struct digest *version, struct err *err)
 {
-	int r;
+	int r = gc_keep_version(h, version, err);
 
+	if (r < 0)
+		return r;
 	/* A number that a fork cut short has left behind is passed over. */
 	do {
 		v->sequence++;

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Each allocation of a seal and of a mount fails once. The call says so or does
- * without; nothing leaks (the sanitizer looks), and repeating it succeeds.
- * Needs root, as it mounts. */
+/* Each allocation of a seal, of a mount and of gc fails once. The call says so
+ * or does without; nothing leaks (the sanitizer looks), and repeating it
+ * succeeds. Needs root, as it mounts. */
 
 #include "volume-fixture.h"
 
 #include "failing-malloc.h"
 
 #include "mount/apply.h"
+#include "volume/gc.h"
 #include "volume/mounting.h"
+#include "volume/remove.h"
 #include "volume/seal.h"
 #include "volume/session.h"
 #include "volume/verify.h"
@@ -380,6 +382,54 @@ static void test_commit_without_memory_can_be_repeated(void **state)
 	assert_ok(f, end_session(f));
 }
 
+/* A volume that is gone, with data of its own and some of "data". */
+static void make_dead(struct fixture *f, size_t i)
+{
+	static const struct reference dead = {.kind = REFERENCE_NEWEST,
+					      .volume = "dead"};
+	_cleanup_close_ int fd = openat(f->host->state_fd, "tree",
+					O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	uint64_t versions;
+
+	write_file(fd, "own", 100000, 1000 + i);
+	assert_ok(f, seal_tree(f, "dead"));
+	assert_ok(f, volume_remove(f->host, &dead, false, getpid(), &versions,
+				   &f->err));
+}
+
+static int run_gc(struct fixture *f, size_t i)
+{
+	struct gc_result result;
+
+	(void)i;
+	return gc_run(f->host, false, NULL, &result, &f->err);
+}
+
+static void check_gc(struct fixture *f, size_t i, int r)
+{
+	struct gc_result result;
+
+	if (r < 0)
+		assert_ok(f, run_gc(f, i));
+	assert_ok(f, gc_run(f->host, true, NULL, &result, &f->err));
+	assert_int_equal(result.bytes + result.cached, 0);
+	if (i % 16 == 0)
+		assert_head_is_whole(f, "data");
+	make_dead(f, i + 1);
+}
+
+static void test_gc_without_memory_can_be_repeated(void **state)
+{
+	static const struct work w = {run_gc, check_gc};
+	struct fixture *f = *state;
+
+	need_root();
+	assert_ok(f, seal_tree(f, "data"));
+	make_dead(f, 0);
+	fail_everywhere(f, &w);
+	assert_head_is_whole(f, "data");
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup_host, teardown_host)
@@ -389,6 +439,7 @@ int main(void)
 		T(test_session_without_memory_can_be_repeated),
 		T(test_end_without_memory_can_be_repeated),
 		T(test_commit_without_memory_can_be_repeated),
+		T(test_gc_without_memory_can_be_repeated),
 	};
 
 	if (geteuid() == 0 &&
