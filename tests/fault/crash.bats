@@ -300,6 +300,81 @@ check_rebuild() {
 	lc fsck
 }
 
+# $V with two versions, the first one tagged; the second is $T/new.
+prepare_rm() {
+	prepare_on base@2
+	lc finalize "$V"
+	lc tag "$V@1" old
+}
+
+run_rm() {
+	lc rm "$V:old"
+}
+
+check_rm() {
+	is_version "$T/new" "$V@2"
+	! lc show "$V:old" >/dev/null 2>&1 || run_rm
+	not lc show "$V@1"
+	lc gc
+	is_version "$T/new" "$V@2"
+	verify_volume "$V"
+	check_usable
+}
+
+prepare_remove() {
+	prepare_rm
+	lc tag --delete "$V:old"
+}
+
+run_remove() {
+	lc rm "$V"
+}
+
+check_remove() {
+	if lc show "$V" >/dev/null 2>&1; then
+		is_version "$T/base.2" "$V@1"
+		is_version "$T/new" "$V@2"
+		run_remove
+	fi
+	not lc show "$V@1"
+	lc new "$V"
+	lc gc
+	not lc show "$V@1"
+	check_usable
+	[ "$(head_sequence "$V")" = 1 ]
+	is_version "$T/base.2" base
+}
+
+# A volume of its own, removed; of what it had "base" needs a part.
+prepare_gc() {
+	prepare_new
+	cp -r "$T/src/dir/deep" "$T/tree"
+	run_new
+	dump "$T/tree" >"$T/new"
+	lc rm "$V"
+}
+
+run_gc() {
+	lc gc
+}
+
+check_gc() {
+	is_version "$T/base.1" base@1
+	verify_volume base
+	run_gc
+	[ "$(lc gc --dry-run --json | jq '.bytes + .cached')" = 0 ]
+	find "$T/state/store/gc" -type f | not grep .
+	is_version "$T/base.2" base
+	verify_volume base
+	# The same data once more.
+	run_new
+	is_version "$T/new" "$V"
+	verify_volume "$V"
+	lc rm "$V"
+	run_gc
+	no_garbage
+}
+
 while_down() {
 	daemon_stop
 	if [ "$(type -t "while_down_$1")" = function ]; then
@@ -437,6 +512,18 @@ kill_everywhere() {
 
 @test "rebuild can be killed at any step" {
 	kill_everywhere rebuild
+}
+
+@test "rm of a version is done or not when it is killed at any step" {
+	kill_everywhere rm
+}
+
+@test "rm of a volume is done or not when it is killed at any step" {
+	kill_everywhere remove
+}
+
+@test "gc loses nothing that is needed when it is killed at any step" {
+	kill_everywhere gc
 }
 
 @test "every fault point in the source is one of those steps" {

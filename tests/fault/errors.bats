@@ -95,3 +95,54 @@ fail_at() {
 	done <"$T/list"
 	daemon_stop
 }
+
+# A volume that has data of its own and some of base's, removed.
+make_dead() {
+	rm -rf "$T/tree" && mkdir "$T/tree"
+	V=$1
+	change "$T/tree"
+	cp -r "$T/src/dir/deep" "$T/tree"
+	dump "$T/tree" >"$T/new"
+	lc new "$V" --from "$T/tree"
+	lc rm "$V"
+}
+
+@test "a gc that fails at any step can be run again and loses nothing" {
+	local step n=0 status
+
+	daemon_start
+	make_base
+	make_dead all
+	daemon_stop
+	daemon_start LAYERD_FAULT_LOG="$T/steps"
+	lc gc
+	daemon_stop
+	awk '!seen[$1]++ { print $1 }' "$T/steps" | grep -E '^(gc|store)' \
+		>"$T/list"
+	[ "$(wc -l <"$T/list")" -gt 10 ]
+	while read -r step; do
+		echo "gc fails at $step"
+		daemon_start
+		make_dead "gc-$((++n))"
+		daemon_stop
+		: >"$T/steps"
+		daemon_start LAYERD_FAULT="$step" LAYERD_FAULT_ERRNO=5 \
+			LAYERD_FAULT_LOG="$T/steps"
+		status=0
+		lc gc >"$T/output" 2>&1 || status=$?
+		cat "$T/output"
+		[ "$status" = 1 ]
+		grep -qx "$step" "$T/steps"
+		verify_volume base
+		# What was to go is stored anew, in the same daemon.
+		lc new "$V" --from "$T/tree"
+		is_version "$T/new" "$V"
+		verify_volume "$V"
+		lc rm "$V"
+		lc gc
+		[ "$(lc gc --dry-run --json | jq '.bytes + .cached')" = 0 ]
+		is_version "$T/base.1" base@1
+		is_version "$T/base.2" base@2
+		daemon_stop
+	done <"$T/list"
+}
