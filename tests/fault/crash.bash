@@ -1,9 +1,12 @@
-#!/usr/bin/env bats
+# shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
 #
 # The daemon is killed at every step that each operation reaches. Afterwards
 # every version is the one it was, the head is the old or the new one, what was
 # not sealed is there, the repeated call succeeds, and nothing is left behind.
+
+# Of each operation: what it begins with (prepare_), what is done (run_), and
+# what must hold and be possible afterwards (check_); $V is the volume's name.
 
 load helper
 
@@ -375,6 +378,20 @@ check_gc() {
 	no_garbage
 }
 
+prepare_restore() {
+	rm -rf "$T/out"
+}
+
+run_restore() {
+	lc restore base@2 "$T/out"
+}
+
+check_restore() {
+	lc restore base@2 "$T/out" --overwrite
+	is_tree "$T/base.2" "$T/out"
+	no_garbage
+}
+
 while_down() {
 	daemon_stop
 	if [ "$(type -t "while_down_$1")" = function ]; then
@@ -411,7 +428,7 @@ list_steps() {
 		daemon_start
 		"check_$1"
 	done
-	cat "$T/steps" >>"$BATS_FILE_TMPDIR/reached"
+	cat "$T/steps" >>"$T/reached"
 	case $1 in
 	commit)
 		awk '{ print $1 ":" ++n[$1] }' "$T/steps"
@@ -460,72 +477,4 @@ kill_everywhere() {
 		kill_at "$1" "$step"
 	done <"$T/list"
 	daemon_stop
-}
-
-@test "commit loses nothing when it is killed at any step" {
-	kill_everywhere commit
-}
-
-@test "finalize loses nothing when it is killed at any step" {
-	kill_everywhere finalize
-}
-
-@test "the commit that squashes loses nothing when it is killed at any step" {
-	kill_everywhere squash
-}
-
-@test "new --from loses nothing when it is killed at any step" {
-	kill_everywhere new
-}
-
-@test "new makes a volume or none when it is killed at any step" {
-	kill_everywhere empty
-}
-
-@test "fork loses nothing when it is killed at any step" {
-	kill_everywhere fork
-}
-
-@test "rename is done or not when it is killed at any step" {
-	kill_everywhere rename
-}
-
-@test "mount loses nothing when it is killed at any step" {
-	kill_everywhere mount
-}
-
-@test "unmount --discard is done or not when it is killed at any step" {
-	kill_everywhere discard
-}
-
-@test "fetching layers can be killed at any step" {
-	kill_everywhere fetch
-}
-
-@test "starting without a catalog can be killed at any step" {
-	kill_everywhere start
-}
-
-@test "fsck --repair can be killed at any step and repeated" {
-	kill_everywhere fsck
-}
-
-@test "rebuild can be killed at any step" {
-	kill_everywhere rebuild
-}
-
-@test "rm of a version is done or not when it is killed at any step" {
-	kill_everywhere rm
-}
-
-@test "rm of a volume is done or not when it is killed at any step" {
-	kill_everywhere remove
-}
-
-@test "gc loses nothing that is needed when it is killed at any step" {
-	kill_everywhere gc
-}
-
-@test "every fault point in the source is one of those steps" {
-	diff <(steps_in_source) <(LC_ALL=C sort -u "$BATS_FILE_TMPDIR/reached")
 }
