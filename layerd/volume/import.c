@@ -109,6 +109,12 @@ static int look_at_source(struct import *im)
 			       "%s is neither a file nor a pipe, from which an "
 			       "archive could be read",
 			       im->source->name);
+	/* Nothing ever comes from these, and poll(2) would wait for it. */
+	if ((fcntl(fd, F_GETFL) & (O_ACCMODE | O_PATH)) == O_WRONLY)
+		return err_set(im->err, EINVAL,
+			       "%s is open for writing only; open it for "
+			       "reading",
+			       im->source->name);
 	im->waits = !S_ISREG(st.st_mode);
 	if (im->waits)
 		return 0;

@@ -235,12 +235,16 @@ def wrong_parameters():
 
 
 def wrong_descriptors():
+    # Nothing will come from these; where something may, layerd waits for it.
+    ended, writer = os.pipe()
+    os.close(writer)
     pipe = os.pipe()
     with open("/dev/null", "rb") as null, open(__file__, "rb") as script:
         path = os.open("/etc/passwd", os.O_PATH)
         whole = os.open("/", os.O_RDONLY)
         a, b = socket.socketpair()
-        for fd in (pipe[0], pipe[1], null.fileno(), script.fileno(), path,
+        b.close()
+        for fd in (ended, pipe[1], null.fileno(), script.fileno(), path,
                    a.fileno()):
             c = Connection()
             reply = c.call("io.layerd.New",

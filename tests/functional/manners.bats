@@ -129,7 +129,8 @@ make_data() {
 }
 
 @test "Ctrl-C leaves a clean line and status 130" {
-	make_data 100000000
+	# Much longer than it takes to type.
+	make_data 500000000
 	export TERM=xterm
 	typed 'see:%' 'type:\x03' 'see:status 130' -- \
 		bash -c 'trap : INT; layerctl new a --from src; echo "status $?"' \
