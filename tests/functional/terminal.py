@@ -14,6 +14,7 @@ import os
 import pty
 import re
 import select
+import signal
 import struct
 import sys
 import termios
@@ -29,6 +30,9 @@ class Terminal:
         self.open = True
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
+            # As at a prompt, whatever started the tests ignores.
+            for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+                signal.signal(number, signal.SIG_DFL)
             os.execvp(command[0], command)
         fcntl.ioctl(self.fd, termios.TIOCSWINSZ,
                     struct.pack("HHHH", 24, columns, 0, 0))
