@@ -433,20 +433,20 @@ int session_create(struct host *h, const char *volume, struct session **ret,
 	s->created = time(NULL);
 	if (!s->volume)
 		return err_oom(err);
-	r = volume_lease_take(h, volume, id, &s->epoch, err);
-	if (r < 0)
-		return r;
-	r = fault_point("session.leased");
-	if (r == 0)
-		r = volume_load(h, volume, &v, err);
-	if (r == 0)
-		r = take_base(h, s, v, err);
-	if (r == 0)
-		r = make_directories(h, s, err);
+	/* A lease without a directory of its session is stale. */
+	r = make_directories(h, s, err);
 	if (r == 0)
 		r = fault_point("session.directories");
 	if (r == 0)
 		r = open_lock(h, s, true, err);
+	if (r == 0)
+		r = volume_lease_take(h, volume, id, &s->epoch, err);
+	if (r == 0)
+		r = fault_point("session.leased");
+	if (r == 0)
+		r = volume_load(h, volume, &v, err);
+	if (r == 0)
+		r = take_base(h, s, v, err);
 	if (r == 0)
 		r = session_save(h, s, err);
 	if (r == 0)
