@@ -169,7 +169,7 @@ int method_rename(struct call *c)
 /* What a session has written is on top of the version it was mounted on. */
 static int refuse_leased(struct call *c, const struct volume *v)
 {
-	if (!v->lease_session)
+	if (!volume_is_leased(v, c->host))
 		return 0;
 	return err_set(&c->err, EBUSY,
 		       "volume %s has session %s, whose changes are on top of "

@@ -42,8 +42,9 @@ static int check_pack(struct pipeline *p, const uint32_t *items, size_t n,
 	size_t good = 0;
 	int r;
 
-	/* It was removed, or is about to be. */
-	if (condemned_has(store_condemned(p->store), STORE_PACK, pack))
+	/* It was removed, or is about to be, or was found damaged. */
+	if (condemned_has(store_condemned(p->store), STORE_PACK, pack) ||
+	    contents_is_marked(p->store, pack))
 		read = -ENOENT;
 	if (read < 0 && read != -ENOENT && read != -EBADMSG)
 		return err_set(err, read, "%s", problem.text);

@@ -513,6 +513,24 @@ int volume_finish_removal(struct host *h, const char *name, struct err *err)
 	return r;
 }
 
+/* Nothing of ours leaves numbers without a record, other than the first one of
+ * a fork or import that was cut short: the rest are versions that lost it. */
+static int check_leftovers(struct host *h, const char *name, struct err *err)
+{
+	_cleanup_(numbers_release) struct numbers numbers = {0};
+	int r = list_numbers(h, name, &numbers, err);
+
+	if (r < 0 || numbers.n == 0 ||
+	    (numbers.n == 1 && numbers.items[0] == 1))
+		return r;
+	return err_set(err, EBADMSG,
+		       "volume %s has versions but no record volumes/%s/"
+		       "head.json, so nothing is deleted; restore the record "
+		       "from a copy of the store, or give the versions up with "
+		       "\"layerctl rm %s\"",
+		       name, name, name);
+}
+
 static int finish_name(const char *key, uint64_t size, void *ctx,
 		       struct err *err)
 {
@@ -532,6 +550,10 @@ static int finish_name(const char *key, uint64_t size, void *ctx,
 		return settle(h, key, &problem, err);
 	if (r == 0 && !v->removed)
 		return 0;
+	if (r == -ENOENT)
+		r = check_leftovers(h, key, err);
+	if (r < 0)
+		return r;
 	pthread_rwlock_wrlock(&h->volumes_lock);
 	r = finish_removal(h, key, err);
 	pthread_rwlock_unlock(&h->volumes_lock);

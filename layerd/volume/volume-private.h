@@ -26,6 +26,3 @@ int volume_write(struct host *h, struct volume *v, struct err *err);
 /* Whether a session of this host has the lease. */
 bool volume_lease_is(const struct volume *v, const struct host *h,
 		     const char *session);
-
-/* Whether a lease holds: one of this host without its session does not. */
-bool volume_is_leased(const struct volume *v, struct host *h);

@@ -118,6 +118,9 @@ int volume_lease_take(struct host *h, const char *name, const char *session,
 int volume_lease_release(struct host *h, const char *name, const char *session,
 			 struct err *err);
 
+/* Whether a lease holds: one of this host without its session does not. */
+bool volume_is_leased(const struct volume *v, struct host *h);
+
 /*
  * Makes version the head: the sequence object, then the record, each durable
  * before the next. v->sequence + 1 is the new number. session (may be NULL)

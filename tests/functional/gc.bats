@@ -438,6 +438,17 @@ is_version() {
 	fails 9 'head.json is damaged' layerctl gc
 }
 
+@test "versions whose volume has lost its record are kept" {
+	local record=state/store/volumes/v/head.json
+	make_versions
+	mv "$record" aside
+	fails 9 'v has versions but no record' layerctl gc
+	mv aside "$record"
+	layerctl gc
+	is_version v.1 v@1
+	is_version v.3 v
+}
+
 @test "wrong references are refused" {
 	local digest
 	make_versions
