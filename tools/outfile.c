@@ -91,6 +91,9 @@ int outfile_open(const char *path, bool replace, struct outfile *ret,
 		r = open_nameless(ret);
 		if (r == -EOPNOTSUPP || r == -EISDIR || r == -EINVAL)
 			r = make_temporary(ret, NULL);
+		/* Not more readable than what it replaces. */
+		if (r == 0 && there && fchmod(ret->fd, st.st_mode & 0777) < 0)
+			r = -errno;
 	}
 	return r < 0 ? err_errno(err, r, "cannot write %s", path) : 0;
 }

@@ -68,7 +68,7 @@ struct archive_input {
 	size_t packed_size;
 	bool source_ended;
 	bool ended; /* what the decoder makes */
-	bool failed;
+	int failed; /* errno of the source, negative */
 	uint8_t in[READ_SIZE];
 };
 
@@ -102,7 +102,8 @@ static la_ssize_t on_read(struct archive *a, void *ctx, const void **ret)
 	ssize_t n = read_source(in, in->in, sizeof(in->in));
 
 	*ret = in->in;
-	in->failed |= n < 0;
+	if (n < 0)
+		in->failed = (int)n;
 	if (n < 0)
 		archive_set_error(a, (int)-n, "cannot be read");
 	return n;
@@ -113,7 +114,7 @@ static int archive_failed(struct archive_input *in)
 	const char *text = archive_error_string(in->archive);
 
 	if (in->failed)
-		return in->err->code;
+		return in->failed;
 	if (archive_errno(in->archive) == ENOMEM)
 		return err_oom(in->err);
 	return damaged(in, text ? text : "malformed");

@@ -21,6 +21,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #define READ_SIZE (1u << 20)
@@ -38,7 +39,8 @@ struct import {
 	struct host *host;
 	const struct seal_options *options;
 	const struct import_source *source;
-	bool waits;	/* the source may be silent */
+	int fd; /* of the source; never blocks where it may be silent */
+	bool is_socket;
 	uint64_t total; /* bytes of the source; 0: not known */
 	uint64_t done;
 	struct layer_build build;
@@ -57,7 +59,7 @@ static int report(struct import *im)
 /* Until there is something to read, or the end. */
 static int wait_for_source(struct import *im)
 {
-	struct pollfd p = {.fd = im->source->fd, .events = POLLIN};
+	struct pollfd p = {.fd = im->fd, .events = POLLIN};
 	int r = 0;
 
 	while (r == 0) {
@@ -77,24 +79,42 @@ static ssize_t read_source(void *data, size_t size, void *ctx, struct err *err)
 {
 	struct import *im = ctx;
 	ssize_t n = -1;
-	int r;
 
 	size = MIN(size, (size_t)READ_SIZE);
-	do {
-		r = im->waits ? wait_for_source(im) : report(im);
+	while (n < 0) {
+		int r = report(im);
+
 		if (r < 0)
 			return r;
-		n = read(im->source->fd, data, size);
-	} while (n < 0 && (errno == EINTR || errno == EAGAIN));
-	if (n < 0)
-		return err_errno(err, errno, "cannot read %s",
-				 im->source->name);
+		n = im->is_socket ? recv(im->fd, data, size, MSG_DONTWAIT)
+				  : read(im->fd, data, size);
+		if (n < 0 && errno == EAGAIN)
+			r = wait_for_source(im);
+		else if (n < 0 && errno != EINTR)
+			r = err_errno(err, errno, "cannot read %s",
+				      im->source->name);
+		if (r < 0)
+			return r;
+	}
 	im->done += (uint64_t)n;
 	return n;
 }
 
+/* Others may read from a pipe, too, and take what poll(2) has seen; and they
+ * would mind O_NONBLOCK on a description that is theirs. */
+static int open_pipe(struct import *im, int *ret)
+{
+	char path[40];
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", im->source->fd);
+	*ret = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	return *ret < 0 ? err_errno(im->err, errno, "cannot open %s once more",
+				    im->source->name)
+			: 0;
+}
+
 /* Files are read from where they stand, as a shell's redirection has it. */
-static int look_at_source(struct import *im)
+static int look_at_source(struct import *im, int *ret_pipe)
 {
 	int fd = im->source->fd;
 	struct stat st;
@@ -115,8 +135,15 @@ static int look_at_source(struct import *im)
 			       "%s is open for writing only; open it for "
 			       "reading",
 			       im->source->name);
-	im->waits = !S_ISREG(st.st_mode);
-	if (im->waits)
+	im->fd = fd;
+	im->is_socket = S_ISSOCK(st.st_mode);
+	if (S_ISFIFO(st.st_mode)) {
+		int r = open_pipe(im, ret_pipe);
+
+		im->fd = *ret_pipe;
+		return r;
+	}
+	if (im->is_socket)
 		return 0;
 	at = lseek(fd, 0, SEEK_CUR);
 	im->total =
@@ -268,10 +295,10 @@ static int build_again(struct import *im)
 
 	im->build = (struct layer_build){0};
 	im->source = &source;
-	im->waits = false;
+	im->is_socket = false;
 	im->total = im->done = 0;
-	source.fd = staged.stage->tar_fd;
-	r = lseek(source.fd, 0, SEEK_SET) < 0 ? -errno : 0;
+	im->fd = staged.stage->tar_fd;
+	r = lseek(im->fd, 0, SEEK_SET) < 0 ? -errno : 0;
 	if (r == 0)
 		r = begin(im, staged.origin);
 	if (r == 0)
@@ -306,11 +333,12 @@ static int import(struct import *im, const char *name,
 	struct archive_source from = {read_source, im, im->source->name};
 	struct import_result result = {0};
 	struct version_layer layer;
+	_cleanup_close_ int pipe = -1;
 	uint64_t stored;
 	int r = seal_check_new(im->host, name, im->options, im->err);
 
 	if (r == 0)
-		r = look_at_source(im);
+		r = look_at_source(im, &pipe);
 	if (r == 0)
 		r = archive_input_open(&in, &from, im->err);
 	if (r == 0)

@@ -60,14 +60,20 @@ static json_t *make_descriptor(const struct oci_image *image)
 			 KEY_REF, image->ref);
 }
 
-/* Takes the ref from others. 1 when the image has it already. */
+enum {
+	OCI_NEW,     /* the image is to be added */
+	OCI_NAMED,   /* it is there and has the ref alone now */
+	OCI_SETTLED, /* nothing is to be changed */
+};
+
+/* Takes the ref from others; what is left to do. */
 static int settle(json_t *manifests, const struct oci_image *image, bool force,
 		  const char *to, struct err *err)
 {
 	char name[NAME_SIZE];
 	json_t *d;
 	size_t i;
-	int found = 0;
+	bool found = false, taken = false;
 
 	json_array_foreach (manifests, i, d) {
 		json_t *annotations = json_object_get(d, "annotations");
@@ -76,7 +82,7 @@ static int settle(json_t *manifests, const struct oci_image *image, bool force,
 			continue;
 		if (strcmp(get_text(d, "digest"), name_digest(image, name)) ==
 		    0) {
-			found = 1;
+			found = true;
 			continue;
 		}
 		if (!force)
@@ -84,11 +90,14 @@ static int settle(json_t *manifests, const struct oci_image *image, bool force,
 				       "%s has another image named %s, %.19s; "
 				       "--force gives the name to this one",
 				       to, image->ref, get_text(d, "digest"));
+		taken = true;
 		(void)json_object_del(annotations, KEY_REF);
 		if (json_object_size(annotations) == 0)
 			(void)json_object_del(d, "annotations");
 	}
-	return found;
+	if (!found)
+		return OCI_NEW;
+	return taken ? OCI_NAMED : OCI_SETTLED;
 }
 
 int oci_index_add(const struct buf *before, const struct oci_image *image,
@@ -113,9 +122,10 @@ int oci_index_add(const struct buf *before, const struct oci_image *image,
 			       "layout; it is left as it is",
 			       to);
 	r = settle(manifests, image, force, to, err);
-	if (r)
+	if (r < 0 || r == OCI_SETTLED)
 		return MIN(r, 0);
-	if (json_array_append_new(manifests, make_descriptor(image)) < 0 ||
+	if ((r == OCI_NEW &&
+	     json_array_append_new(manifests, make_descriptor(image)) < 0) ||
 	    buf_add_json(after, index, JSON_COMPACT) < 0)
 		return err_oom(err);
 	return 0;

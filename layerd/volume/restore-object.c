@@ -17,6 +17,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
@@ -100,6 +101,13 @@ static void remove_acls(const struct made *m)
 				: fremovexattr(m->fd, names[i]));
 }
 
+/* An archive may have what Linux refuses. */
+static bool is_misplaced(const struct entry *e, const char *name)
+{
+	return !S_ISREG(e->mode) && !S_ISDIR(e->mode) &&
+	       strncmp(name, "user.", 5) == 0;
+}
+
 static int set_xattrs(const struct writer *w, const struct made *m)
 {
 	const struct entry *e = &w->entry.entry;
@@ -110,9 +118,11 @@ static int set_xattrs(const struct writer *w, const struct made *m)
 	for (size_t i = 0; k == 0 && i < e->n_xattrs; i++) {
 		const struct xattr *x = &e->xattrs[i];
 
-		k = !is_root(w) && is_for_root(x->name) ? -EOPNOTSUPP
-							: set_xattr(m, x);
-		if (k == -EOPNOTSUPP) {
+		k = (!is_root(w) && is_for_root(x->name)) ||
+				    is_misplaced(e, x->name)
+			    ? -EOPNOTSUPP
+			    : set_xattr(m, x);
+		if (k == -EOPNOTSUPP || k == -E2BIG) {
 			atomic_fetch_add(&w->restore->attributes, 1);
 			k = 0;
 		}
@@ -299,6 +309,33 @@ static int make_special(struct writer *w, struct place *p, const char *name)
 	return k;
 }
 
+/* What is there stays until its successor is whole. */
+static int replace_file(struct writer *w, struct place *p, uint32_t layer,
+			const char *name)
+{
+	char temporary[40];
+	uint64_t number;
+	int k;
+
+	if (getrandom(&number, sizeof(number), 0) != sizeof(number))
+		return -errno;
+	(void)snprintf(temporary, sizeof(temporary), ".layerd-%016llx",
+		       (unsigned long long)number);
+	k = make_file(w, p, layer, temporary);
+	if (k == -EEXIST)
+		return k;
+	if (k == 0 && renameat(p->fd, temporary, p->fd, name) < 0)
+		k = -errno;
+	if (k == -EISDIR) {
+		k = place_clear(w->restore, p, name);
+		if (k == 0 && renameat(p->fd, temporary, p->fd, name) < 0)
+			k = -errno;
+	}
+	if (k < 0)
+		(void)unlinkat(p->fd, temporary, 0);
+	return k;
+}
+
 int object_make(struct writer *w, struct place *p, const struct tree_part *part,
 		const char *name)
 {
@@ -316,6 +353,9 @@ int object_make(struct writer *w, struct place *p, const struct tree_part *part,
 	k = fault_point("restore.object");
 	if (k == 0)
 		k = -EEXIST;
+	if (k == -EEXIST && r->q->overwrite && type == S_IFREG &&
+	    faccessat(p->fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		k = replace_file(w, p, part->layer, name);
 	for (int i = 0; k == -EEXIST && i < 2; i++) {
 		k = type == S_IFREG ? make_file(w, p, part->layer, name)
 				    : make_special(w, p, name);

@@ -197,6 +197,7 @@ static void run(struct restore *r, const struct tree_totals *totals)
 	if (n < writers + 1) {
 		pthread_mutex_lock(&r->lock);
 		r->walked = true;
+		pthread_cond_broadcast(&r->changed);
 		pthread_mutex_unlock(&r->lock);
 	}
 	report(r, totals);
