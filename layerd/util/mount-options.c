@@ -3,8 +3,10 @@
 
 #include "util/cleanup.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <libmount.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/mount.h>
 
@@ -166,6 +168,28 @@ static bool is_quoted_well(const char *list)
 	return n % 2 == 0;
 }
 
+/* Loaded when it is needed: with the libraries that it needs itself, it would
+ * make every command start by a third slower. */
+static struct {
+	pthread_once_t once;
+	__typeof__(mnt_optstr_next_option) *next_option;
+	char problem[256];
+} libmount = {.once = PTHREAD_ONCE_INIT};
+
+static void load_libmount(void)
+{
+	void *library = dlopen("libmount.so.1", RTLD_NOW | RTLD_LOCAL);
+	void *symbol = NULL;
+
+	if (library)
+		symbol = dlsym(library, "mnt_optstr_next_option");
+	if (symbol)
+		memcpy(&libmount.next_option, &symbol, sizeof(symbol));
+	else
+		snprintf(libmount.problem, sizeof(libmount.problem), "%s",
+			 dlerror());
+}
+
 int mount_options_parse(const char *list, bool sloppy,
 			struct mount_options *options, struct err *err)
 {
@@ -176,11 +200,16 @@ int mount_options_parse(const char *list, bool sloppy,
 
 	if (!copy)
 		return err_oom(err);
+	pthread_once(&libmount.once, load_libmount);
+	if (!libmount.next_option)
+		return err_set(err, ELIBACC,
+			       "mount options cannot be read: %s; install the "
+			       "package libmount1",
+			       libmount.problem);
 	r = is_quoted_well(list) ? 0 : -EINVAL;
 	/* Commas within double quotes separate nothing. */
-	while (r == 0 &&
-	       (r = mnt_optstr_next_option(&rest, &name, &size, &value,
-					   &value_size)) == 0) {
+	while (r == 0 && (r = libmount.next_option(&rest, &name, &size, &value,
+						   &value_size)) == 0) {
 		r = take(name, size, sloppy, options, err);
 		if (r < 0)
 			return r;

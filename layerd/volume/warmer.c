@@ -7,6 +7,7 @@
  *  3. Whoever reads a page that is being copied waits for it, so pieces are
  *     small and the thread's priority is not the lowest.
  *  4. An image that is unmounted meanwhile is let go of at once.
+ *  5. The mount itself and the first reads have the processors to themselves.
  */
 #include "volume/warmer.h"
 
@@ -33,10 +34,13 @@
 /* Part of all memory that is left free. */
 #define FREE_PART 8
 #define QUEUE_MAX 64
+/* After the mount. */
+#define DELAY_NS 50000000
 
 struct image {
 	struct digest tar;
 	struct digest object;
+	struct timespec due;
 };
 
 struct warmer {
@@ -188,6 +192,17 @@ static void warm_image(struct warmer *warmer, const struct image *image)
 	closep(&w.root_fd);
 }
 
+static struct timespec after_delay(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	t.tv_nsec += DELAY_NS;
+	t.tv_sec += t.tv_nsec / 1000000000;
+	t.tv_nsec %= 1000000000;
+	return t;
+}
+
 static void *warmer_main(void *ctx)
 {
 	struct warmer *w = ctx;
@@ -196,13 +211,15 @@ static void *warmer_main(void *ctx)
 	(void)setpriority(PRIO_PROCESS, 0, NICE);
 	pthread_mutex_lock(&w->lock);
 	while (!w->stop) {
-		struct image image;
+		struct image image = w->queue[w->first];
 
 		if (!w->n) {
 			pthread_cond_wait(&w->wake, &w->lock);
 			continue;
 		}
-		image = w->queue[w->first];
+		if (pthread_cond_timedwait(&w->wake, &w->lock, &image.due) !=
+		    ETIMEDOUT)
+			continue;
 		w->first = (w->first + 1) % QUEUE_MAX;
 		w->n--;
 		pthread_mutex_unlock(&w->lock);
@@ -217,6 +234,7 @@ int warmer_new(struct warmer **ret, struct cache *c, const char *lower_root,
 	       struct err *err)
 {
 	struct warmer *w = calloc(1, sizeof(*w));
+	pthread_condattr_t monotonic;
 
 	if (w)
 		w->lower_root = strdup(lower_root);
@@ -226,7 +244,10 @@ int warmer_new(struct warmer **ret, struct cache *c, const char *lower_root,
 	}
 	w->cache = c;
 	pthread_mutex_init(&w->lock, NULL);
-	pthread_cond_init(&w->wake, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&w->wake, &monotonic);
+	pthread_condattr_destroy(&monotonic);
 	*ret = w;
 	return 0;
 }
@@ -256,8 +277,8 @@ void warmer_add(struct warmer *w, const struct digest *tar,
 		w->started =
 			pthread_create(&w->thread, NULL, warmer_main, w) == 0;
 	if (w->started && w->n < QUEUE_MAX) {
-		w->queue[(w->first + w->n++) % QUEUE_MAX] =
-			(struct image){.tar = *tar, .object = *object};
+		w->queue[(w->first + w->n++) % QUEUE_MAX] = (struct image){
+			.tar = *tar, .object = *object, .due = after_delay()};
 		pthread_cond_signal(&w->wake);
 	}
 	pthread_mutex_unlock(&w->lock);
