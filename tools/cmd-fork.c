@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "commands.h"
 
-#include "output.h"
 #include "reply.h"
 #include "tool.h"
-
-#include "util/cleanup.h"
 
 static const char *const examples[] = {
 	"layerctl fork my-data experiment",
@@ -13,22 +10,19 @@ static const char *const examples[] = {
 	NULL,
 };
 
-static int run(struct tool *t, struct err *err)
+static void print_result(const struct tool *t, const json_t *reply)
 {
-	_cleanup_(json_decrefp) json_t *reply = NULL;
-	int r;
-
-	r = tool_call(t, "Fork",
-		      json_pack("{s:s, s:s}", "reference", t->args.operands[0],
-				"name", t->args.operands[1]),
-		      &reply, err);
-	if (r < 0)
-		return r;
-	if (t->json)
-		output_json(stdout, reply);
 	tool_say(t, "%s forked from %s", reply_string(reply, "volume"),
 		 t->args.operands[0]);
-	return 0;
+}
+
+static int run(struct tool *t, struct err *err)
+{
+	return tool_run(t, "Fork",
+			json_pack("{s:s, s:s}", "reference",
+				  t->args.operands[0], "name",
+				  t->args.operands[1]),
+			-1, print_result, err);
 }
 
 const struct command command_fork = {

@@ -6,8 +6,6 @@
 #include "tool.h"
 #include "version.h"
 
-#include "util/cleanup.h"
-
 static const struct args_option options[] = {
 	{'n', "dry-run", NULL, "only say what would be deleted"},
 	{0},
@@ -47,18 +45,10 @@ static void print_result(const struct tool *t, const json_t *reply)
 
 static int run(struct tool *t, struct err *err)
 {
-	_cleanup_(json_decrefp) json_t *reply = NULL;
-	int r = tool_call_long(t, "Collect",
-			       json_pack("{s:b}", "dry_run",
-					 (int)args_has(&t->args, "dry-run")),
-			       -1, &reply, NULL, err);
-
-	if (r < 0)
-		return r;
-	if (t->json)
-		output_json(stdout, reply);
-	print_result(t, reply);
-	return 0;
+	return tool_run(t, "Collect",
+			json_pack("{s:b}", "dry_run",
+				  (int)args_has(&t->args, "dry-run")),
+			-1, print_result, err);
 }
 
 const struct command command_gc = {

@@ -79,27 +79,25 @@ static int take_words(const struct args *a, bool delete, json_t **ret,
 	return r;
 }
 
+static void print_change(const struct tool *t, const json_t *reply)
+{
+	tool_say(t, "%s: labels %s",
+		 reply_string(json_object_get(reply, "version"), "reference"),
+		 args_has(&t->args, "delete") ? "removed" : "set");
+}
+
 static int change_labels(struct tool *t, bool delete, struct err *err)
 {
-	_cleanup_(json_decrefp) json_t *reply = NULL;
-	const json_t *version;
 	json_t *words;
 	int r = take_words(&t->args, delete, &words, err);
 
-	if (r == 0)
-		r = tool_call(t, "Label",
-			      json_pack("{s:s, s:o}", "reference",
-					t->args.operands[0],
-					delete ? "remove" : "labels", words),
-			      &reply, err);
 	if (r < 0)
 		return r;
-	if (t->json)
-		output_json(stdout, reply);
-	version = json_object_get(reply, "version");
-	tool_say(t, "%s: labels %s", reply_string(version, "reference"),
-		 delete ? "removed" : "set");
-	return 0;
+	return tool_run(t, "Label",
+			json_pack("{s:s, s:o}", "reference",
+				  t->args.operands[0],
+				  delete ? "remove" : "labels", words),
+			-1, print_change, err);
 }
 
 static int run(struct tool *t, struct err *err)

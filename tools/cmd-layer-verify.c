@@ -6,8 +6,6 @@
 #include "tool.h"
 #include "version.h"
 
-#include "util/cleanup.h"
-
 static const char *const examples[] = {
 	"layerctl layer verify my-data",
 	"layerctl layer verify sha256:0123abcd && echo intact",
@@ -29,18 +27,9 @@ static void print_result(const struct tool *t, const json_t *reply)
 
 static int run(struct tool *t, struct err *err)
 {
-	_cleanup_(json_decrefp) json_t *reply = NULL;
-	int r;
-
-	r = tool_call_long(t, "LayerVerify",
-			   json_pack("{s:s}", "layer", t->args.operands[0]), -1,
-			   &reply, NULL, err);
-	if (r < 0)
-		return r;
-	if (t->json)
-		output_json(stdout, reply);
-	print_result(t, reply);
-	return 0;
+	return tool_run(t, "LayerVerify",
+			json_pack("{s:s}", "layer", t->args.operands[0]), -1,
+			print_result, err);
 }
 
 const struct command command_layer_verify = {

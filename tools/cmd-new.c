@@ -151,7 +151,6 @@ static int run(struct tool *t, struct err *err)
 {
 	const char *from = args_value(&t->args, "from");
 	const char *message = args_value(&t->args, "message");
-	_cleanup_(json_decrefp) json_t *reply = NULL;
 	_cleanup_(from_release) struct from f = {.fd = -1};
 	json_t *labels;
 	int r = 0;
@@ -166,18 +165,12 @@ static int run(struct tool *t, struct err *err)
 		r = target_labels(&t->args, &labels, err);
 	if (r < 0)
 		return r;
-	r = tool_call_long(t, "New",
-			   json_pack("{s:s, s:O*, s:s*, s:o*}", "name",
-				     t->args.operands[0], "from", f.name,
-				     "message", message ? message : f.message,
-				     "labels", labels),
-			   f.fd, &reply, NULL, err);
-	if (r < 0)
-		return r;
-	if (t->json)
-		output_json(stdout, reply);
-	print_result(t, reply);
-	return 0;
+	return tool_run(t, "New",
+			json_pack("{s:s, s:O*, s:s*, s:o*}", "name",
+				  t->args.operands[0], "from", f.name,
+				  "message", message ? message : f.message,
+				  "labels", labels),
+			f.fd, print_result, err);
 }
 
 const struct command command_new = {

@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "commands.h"
 
-#include "output.h"
 #include "reply.h"
 #include "tool.h"
 #include "version.h"
-
-#include "util/cleanup.h"
 
 static const char *const examples[] = {
 	"layerctl rebuild",
@@ -35,16 +32,7 @@ static void print_result(const struct tool *t, const json_t *reply)
 
 static int run(struct tool *t, struct err *err)
 {
-	_cleanup_(json_decrefp) json_t *reply = NULL;
-	int r = tool_call_long(t, "Rebuild", json_object(), -1, &reply, NULL,
-			       err);
-
-	if (r < 0)
-		return r;
-	if (t->json)
-		output_json(stdout, reply);
-	print_result(t, reply);
-	return 0;
+	return tool_run(t, "Rebuild", json_object(), -1, print_result, err);
 }
 
 const struct command command_rebuild = {

@@ -1,32 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "commands.h"
 
-#include "output.h"
 #include "reply.h"
 #include "tool.h"
-
-#include "util/cleanup.h"
 
 static const char *const examples[] = {
 	"layerctl rename my-data training-data",
 	NULL,
 };
 
-static int run(struct tool *t, struct err *err)
+static void print_result(const struct tool *t, const json_t *reply)
 {
-	_cleanup_(json_decrefp) json_t *reply = NULL;
-	int r = tool_call(t, "Rename",
-			  json_pack("{s:s, s:s}", "volume", t->args.operands[0],
-				    "name", t->args.operands[1]),
-			  &reply, err);
-
-	if (r < 0)
-		return r;
-	if (t->json)
-		output_json(stdout, reply);
 	tool_say(t, "%s is %s now", t->args.operands[0],
 		 reply_string(reply, "volume"));
-	return 0;
+}
+
+static int run(struct tool *t, struct err *err)
+{
+	return tool_run(t, "Rename",
+			json_pack("{s:s, s:s}", "volume", t->args.operands[0],
+				  "name", t->args.operands[1]),
+			-1, print_result, err);
 }
 
 const struct command command_rename = {

@@ -60,47 +60,40 @@ static int list_tags(struct tool *t, struct err *err)
 	return 0;
 }
 
-static int delete_tag(struct tool *t, struct err *err)
+static void print_deleted(const struct tool *t, const json_t *reply)
 {
-	_cleanup_(json_decrefp) json_t *reply = NULL;
-	int r;
-
-	if (t->args.operands[1])
-		return err_set(err, EINVAL,
-			       "--delete takes one NAME:TAG and nothing else");
-	r = tool_call(t, "Untag",
-		      json_pack("{s:s}", "reference", t->args.operands[0]),
-		      &reply, err);
-	if (r < 0)
-		return r;
-	if (t->json)
-		output_json(stdout, reply);
 	tool_say(t, "%s is no tag any more; it was %.19s",
 		 reply_string(reply, "reference"),
 		 reply_string(reply, "version"));
-	return 0;
+}
+
+static int delete_tag(struct tool *t, struct err *err)
+{
+	if (t->args.operands[1])
+		return err_set(err, EINVAL,
+			       "--delete takes one NAME:TAG and nothing else");
+	return tool_run(t, "Untag",
+			json_pack("{s:s}", "reference", t->args.operands[0]),
+			-1, print_deleted, err);
+}
+
+static void print_set(const struct tool *t, const json_t *reply)
+{
+	const char *previous = reply_optional(reply, "previous");
+
+	tool_say(t, "%s is %.19s%s%.19s", reply_string(reply, "reference"),
+		 reply_string(reply, "version"), previous ? ", it was " : "",
+		 previous ? previous : "");
 }
 
 static int set_tag(struct tool *t, struct err *err)
 {
-	_cleanup_(json_decrefp) json_t *reply = NULL;
-	const char *previous;
-	int r = tool_call(t, "Tag",
-			  json_pack("{s:s, s:s, s:b}", "reference",
-				    t->args.operands[0], "tag",
-				    t->args.operands[1], "move",
-				    (int)args_has(&t->args, "move")),
-			  &reply, err);
-
-	if (r < 0)
-		return r;
-	if (t->json)
-		output_json(stdout, reply);
-	previous = reply_optional(reply, "previous");
-	tool_say(t, "%s is %.19s%s%.19s", reply_string(reply, "reference"),
-		 reply_string(reply, "version"), previous ? ", it was " : "",
-		 previous ? previous : "");
-	return 0;
+	return tool_run(t, "Tag",
+			json_pack("{s:s, s:s, s:b}", "reference",
+				  t->args.operands[0], "tag",
+				  t->args.operands[1], "move",
+				  (int)args_has(&t->args, "move")),
+			-1, print_set, err);
 }
 
 static int run(struct tool *t, struct err *err)

@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "commands.h"
 
-#include "output.h"
 #include "reply.h"
 #include "target.h"
 #include "tool.h"
-
-#include "util/cleanup.h"
 
 static const struct args_option options[] = {
 	{0, "discard", NULL, "end the session, throw away what is not sealed"},
@@ -40,24 +37,16 @@ static void print_result(const struct tool *t, const json_t *reply)
 
 static int run(struct tool *t, struct err *err)
 {
-	_cleanup_(json_decrefp) json_t *reply = NULL;
 	json_t *target;
-	int r;
+	int r = target_make(t->args.operands[0], &target, err);
 
-	r = target_make(t->args.operands[0], &target, err);
 	if (r < 0)
 		return r;
-	r = tool_call(t, "Unmount",
-		      json_pack("{s:o, s:b, s:b}", "target", target, "lazy",
-				(int)args_has(&t->args, "lazy"), "discard",
-				(int)args_has(&t->args, "discard")),
-		      &reply, err);
-	if (r < 0)
-		return r;
-	if (t->json)
-		output_json(stdout, reply);
-	print_result(t, reply);
-	return 0;
+	return tool_run(t, "Unmount",
+			json_pack("{s:o, s:b, s:b}", "target", target, "lazy",
+				  (int)args_has(&t->args, "lazy"), "discard",
+				  (int)args_has(&t->args, "discard")),
+			-1, print_result, err);
 }
 
 const struct command command_unmount = {

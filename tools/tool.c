@@ -56,6 +56,20 @@ int tool_call_long(struct tool *t, const char *method, json_t *parameters,
 	return r;
 }
 
+int tool_run(struct tool *t, const char *method, json_t *parameters, int fd,
+	     tool_print_fn print, struct err *err)
+{
+	_cleanup_(json_decrefp) json_t *reply = NULL;
+	int r = tool_call_long(t, method, parameters, fd, &reply, NULL, err);
+
+	if (r < 0)
+		return r;
+	if (t->json)
+		output_json(stdout, reply);
+	print(t, reply);
+	return 0;
+}
+
 int tool_call_each(struct tool *t, const char *method, json_t *parameters,
 		   tool_each_fn fn, void *ctx, struct err *err)
 {

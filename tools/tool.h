@@ -39,6 +39,14 @@ int tool_call(struct tool *t, const char *method, json_t *parameters,
 int tool_call_long(struct tool *t, const char *method, json_t *parameters,
 		   int fd, json_t **ret, int *ret_fd, struct err *err);
 
+/* Prints what a call answered, with tool_say(). */
+typedef void (*tool_print_fn)(const struct tool *t, const json_t *reply);
+
+/* A long call that is all there is to a command: its result is printed, with
+ * --json as it is. */
+int tool_run(struct tool *t, const char *method, json_t *parameters, int fd,
+	     tool_print_fn print, struct err *err);
+
 /* One whose result comes in several replies. */
 int tool_call_each(struct tool *t, const char *method, json_t *parameters,
 		   tool_each_fn fn, void *ctx, struct err *err);
