@@ -253,16 +253,20 @@ int mount_places_find(dev_t device, pid_t first, const char *skip,
 		r = visit_process(device, first, skip, &seen, &places);
 	if (r == 0)
 		r = visit_process(device, getpid(), skip, &seen, &places);
-	while (r == 0 && (d = readdir(proc))) {
+	while (r == 0 && (errno = 0, d = readdir(proc))) {
 		pid_t pid = parse_pid(d->d_name);
 
 		if (pid)
 			r = visit_process(device, pid, skip, &seen, &places);
 	}
+	if (r < 0)
+		r = err_oom(err);
+	else if (errno)
+		r = err_errno(err, errno, "cannot read /proc");
 	(void)closedir(proc);
 	free(seen.items);
 	if (r < 0)
-		return err_oom(err);
+		return r;
 	*ret = places;
 	places = (struct mount_places){0};
 	return 0;

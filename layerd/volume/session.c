@@ -59,14 +59,16 @@ static struct session *session_new(const char *id)
 	return s;
 }
 
-static bool is_current(struct host *h, const struct session *s)
+/* Whether the directory that is open is the session's still: 1 or 0. */
+static int is_current(struct host *h, const struct session *s)
 {
 	struct stat now, ours;
 	char path[64];
 
 	snprintf(path, sizeof(path), "sessions/%s", s->id);
-	return fstatat(h->state_fd, path, &now, 0) == 0 &&
-	       fstat(s->dir_fd, &ours) == 0 && now.st_ino == ours.st_ino;
+	if (fstatat(h->state_fd, path, &now, 0) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	return fstat(s->dir_fd, &ours) < 0 ? -errno : now.st_ino == ours.st_ino;
 }
 
 static int open_lock(struct host *h, struct session *s, bool wait,
@@ -79,8 +81,10 @@ static int open_lock(struct host *h, struct session *s, bool wait,
 	if (s->lock_fd < 0)
 		return err_errno(err, errno, "cannot lock session %s", s->id);
 	r = lock_fd(s->lock_fd, wait);
+	if (r == 0)
+		r = is_current(h, s);
 	/* It may have ended while we waited: its directory is elsewhere. */
-	if (r == 0 && !is_current(h, s))
+	if (r == 0)
 		return -ENOENT;
 	if (r == -EWOULDBLOCK)
 		return err_set(err, EBUSY,
@@ -148,7 +152,11 @@ static bool is_id(const char *name)
 	       strspn(name, "0123456789abcdef") == SESSION_ID_SIZE - 1;
 }
 
-int session_each(struct host *h, session_fn fn, void *ctx, struct err *err)
+typedef int (*name_fn)(struct host *h, int dir, const char *name, void *ctx,
+		       struct err *err);
+
+/* What is in the directory of the sessions, sessions or not. */
+static int each_name(struct host *h, name_fn fn, void *ctx, struct err *err)
 {
 	struct dirent *d;
 	int fd, r = 0;
@@ -163,17 +171,41 @@ int session_each(struct host *h, session_fn fn, void *ctx, struct err *err)
 		closep(&fd);
 		return r;
 	}
-	while (r == 0 && (d = readdir(dir))) {
-		_cleanup_(session_freep) struct session *s = NULL;
-		struct err problem = ERR_INIT;
-
-		if (!is_id(d->d_name))
-			continue;
-		r = session_open(h, d->d_name, false, false, &s, &problem);
-		r = r == -ENOENT ? 0 : fn(d->d_name, s, &problem, ctx);
-	}
+	while (r == 0 && (errno = 0, d = readdir(dir)))
+		r = fn(h, fd, d->d_name, ctx, err);
+	if (r == 0 && errno)
+		r = err_errno(err, errno, "cannot read %s/sessions",
+			      h->state_dir);
 	(void)closedir(dir);
 	return r;
+}
+
+struct each {
+	session_fn fn;
+	void *ctx;
+};
+
+static int on_session(struct host *h, int dir, const char *name, void *ctx,
+		      struct err *err)
+{
+	_cleanup_(session_freep) struct session *s = NULL;
+	struct err problem = ERR_INIT;
+	const struct each *each = ctx;
+	int r;
+
+	(void)dir;
+	(void)err;
+	if (!is_id(name))
+		return 0;
+	r = session_open(h, name, false, false, &s, &problem);
+	return r == -ENOENT ? 0 : each->fn(name, s, &problem, each->ctx);
+}
+
+int session_each(struct host *h, session_fn fn, void *ctx, struct err *err)
+{
+	struct each each = {.fn = fn, .ctx = ctx};
+
+	return each_name(h, on_session, &each, err);
 }
 
 struct find {
@@ -353,67 +385,53 @@ static void remove_leftovers(const struct session *s)
 	(void)closedir(dir);
 }
 
+static int tidy(struct host *h, int dir, const char *name, void *ctx,
+		struct err *err)
+{
+	_cleanup_(session_freep) struct session *s = NULL;
+	int opened;
+
+	(void)dir;
+	(void)ctx;
+	if (!is_id(name))
+		return 0;
+	opened = session_open(h, name, false, false, &s, NULL);
+	if (opened == 0)
+		remove_leftovers(s);
+	return opened == -ENOENT ? discard(h, name, err) : 0;
+}
+
 int session_tidy(struct host *h, struct err *err)
 {
-	struct dirent *d;
-	int fd, r = 0;
-	DIR *dir;
+	return each_name(h, tidy, NULL, err);
+}
 
-	fd = openat(h->state_fd, "sessions",
-		    O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	dir = fd < 0 ? NULL : fdopendir(fd);
-	if (!dir) {
-		r = err_errno(err, errno, "cannot read %s/sessions",
-			      h->state_dir);
-		closep(&fd);
-		return r;
-	}
-	while (r == 0 && (d = readdir(dir))) {
-		_cleanup_(session_freep) struct session *s = NULL;
-		int opened;
+/* What cannot be removed keeps nothing else. */
+static int collect(struct host *h, int dir, const char *name, void *ctx,
+		   struct err *err)
+{
+	int *result = ctx;
+	int r;
 
-		if (!is_id(d->d_name))
-			continue;
-		opened = session_open(h, d->d_name, false, false, &s, NULL);
-		if (opened == 0)
-			remove_leftovers(s);
-		else if (opened == -ENOENT)
-			r = discard(h, d->d_name, err);
-	}
-	(void)closedir(dir);
-	return r;
+	if (h->stopping)
+		return -ECANCELED;
+	if (strncmp(name, "trash-", 6) != 0)
+		return 0;
+	r = fault_point("session.trash");
+	if (r == 0)
+		r = remove_tree_until(dir, name, &h->stopping);
+	if (r < 0 && r != -ECANCELED)
+		*result = err_errno(err, r, "cannot remove %s/sessions/%s",
+				    h->state_dir, name);
+	return 0;
 }
 
 int session_collect_trash(struct host *h, struct err *err)
 {
-	struct dirent *d;
-	int fd, r = 0;
-	DIR *dir;
+	int result = 0;
+	int r = each_name(h, collect, &result, err);
 
-	fd = openat(h->state_fd, "sessions",
-		    O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	dir = fd < 0 ? NULL : fdopendir(fd);
-	if (!dir) {
-		r = err_errno(err, errno, "cannot read %s/sessions",
-			      h->state_dir);
-		closep(&fd);
-		return r;
-	}
-	/* What cannot be removed keeps nothing else. */
-	while (!h->stopping && (d = readdir(dir))) {
-		int k;
-
-		if (strncmp(d->d_name, "trash-", 6) != 0)
-			continue;
-		k = fault_point("session.trash");
-		if (k == 0)
-			k = remove_tree_until(fd, d->d_name, &h->stopping);
-		if (k < 0 && k != -ECANCELED)
-			r = err_errno(err, k, "cannot remove %s/sessions/%s",
-				      h->state_dir, d->d_name);
-	}
-	(void)closedir(dir);
-	return r;
+	return r < 0 && r != -ECANCELED ? r : result;
 }
 
 int session_create(struct host *h, const char *volume, struct session **ret,

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Each allocation of a seal, of a mount and of gc fails once. The call says so
- * or does without; nothing leaks (the sanitizer looks), and repeating it
- * succeeds. Needs root, as it mounts. */
+/* Each allocation, or each system call for files and mounts, of a seal, of a
+ * mount and of gc fails once. The operation says so or does without; nothing
+ * leaks (the sanitizer looks), and repeating it succeeds. Needs root, as it
+ * mounts. The argument is "memory" or "io". */
 
 #include "volume-fixture.h"
 
+#include "failing-io.h"
 #include "failing-malloc.h"
 
 #include "mount/apply.h"
@@ -51,7 +53,8 @@ static bool fail_once(struct fixture *f, const struct work *w, size_t i,
 		failing_arm(i - 2);
 	r = w->run(f, run);
 	failed = failing_stop();
-	if (r < 0 && (i < 2 || r != -ENOMEM || f->err.code != -ENOMEM))
+	if (r < 0 && (!failed || r != f->err.code || !f->err.text[0] ||
+		      (failing.error == ENOMEM && r != -ENOMEM)))
 		fail_msg("run %zu: %d, %d: %s", run, r, f->err.code,
 			 f->err.text);
 	w->check(f, run, r);
@@ -218,7 +221,7 @@ static void check_new(struct fixture *f, size_t i, int r)
 	assert_head_is_whole(f, name);
 }
 
-static void test_new_without_memory_can_be_repeated(void **state)
+static void test_new_that_fails_can_be_repeated(void **state)
 {
 	static const struct work w = {run_new, check_new};
 
@@ -267,7 +270,7 @@ static void check_mount(struct fixture *f, size_t i, int r)
 	empty_cache(f);
 }
 
-static void test_mount_without_memory_can_be_repeated(void **state)
+static void test_mount_that_fails_can_be_repeated(void **state)
 {
 	static const struct work w = {run_mount, check_mount};
 	struct fixture *f = *state;
@@ -312,7 +315,7 @@ static void check_session(struct fixture *f, size_t i, int r)
 	empty_cache(f);
 }
 
-static void test_session_without_memory_can_be_repeated(void **state)
+static void test_session_that_fails_can_be_repeated(void **state)
 {
 	static const struct work w = {run_session, check_session};
 	struct fixture *f = *state;
@@ -338,7 +341,7 @@ static void check_end(struct fixture *f, size_t i, int r)
 	assert_ok(f, start_session(f));
 }
 
-static void test_end_without_memory_can_be_repeated(void **state)
+static void test_end_that_fails_can_be_repeated(void **state)
 {
 	static const struct work w = {run_end, check_end};
 	struct fixture *f = *state;
@@ -388,7 +391,7 @@ static void check_commit(struct fixture *f, size_t i, int r)
 	change_mount(f, i + 1);
 }
 
-static void test_commit_without_memory_can_be_repeated(void **state)
+static void test_commit_that_fails_can_be_repeated(void **state)
 {
 	static const struct work w = {run_commit, check_commit};
 	struct fixture *f = *state;
@@ -438,7 +441,7 @@ static void check_gc(struct fixture *f, size_t i, int r)
 	make_dead(f, i + 1);
 }
 
-static void test_gc_without_memory_can_be_repeated(void **state)
+static void test_gc_that_fails_can_be_repeated(void **state)
 {
 	static const struct work w = {run_gc, check_gc};
 	struct fixture *f = *state;
@@ -450,18 +453,24 @@ static void test_gc_without_memory_can_be_repeated(void **state)
 	assert_head_is_whole(f, "data");
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup_host, teardown_host)
 	const struct CMUnitTest tests[] = {
-		T(test_new_without_memory_can_be_repeated),
-		T(test_mount_without_memory_can_be_repeated),
-		T(test_session_without_memory_can_be_repeated),
-		T(test_end_without_memory_can_be_repeated),
-		T(test_commit_without_memory_can_be_repeated),
-		T(test_gc_without_memory_can_be_repeated),
+		T(test_new_that_fails_can_be_repeated),
+		T(test_mount_that_fails_can_be_repeated),
+		T(test_session_that_fails_can_be_repeated),
+		T(test_end_that_fails_can_be_repeated),
+		T(test_commit_that_fails_can_be_repeated),
+		T(test_gc_that_fails_can_be_repeated),
 	};
 
+	if (argc != 2 ||
+	    (strcmp(argv[1], "memory") != 0 && strcmp(argv[1], "io") != 0)) {
+		fprintf(stderr, "usage: %s memory|io\n", argv[0]);
+		return 2;
+	}
+	failing.error = strcmp(argv[1], "io") == 0 ? EIO : ENOMEM;
 	if (geteuid() == 0 &&
 	    (unshare(CLONE_NEWNS) < 0 ||
 	     mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)) {
