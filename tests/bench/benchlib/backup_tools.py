@@ -173,9 +173,9 @@ class Layerd(Tool):
         return self.daemon.timed("restore", "tree", to)[0]
 
     def open(self, tree, file):
+        seconds = self.daemon.timed("mount", "tree@1", self.mount_point)[0]
         start = time.perf_counter()
-        self.daemon.timed("mount", "tree@1", self.mount_point)
         read_file(os.path.join(self.mount_point, file))
-        seconds = time.perf_counter() - start
+        seconds += time.perf_counter() - start
         self.daemon.ctl("unmount", self.mount_point)
         return seconds

@@ -13,7 +13,8 @@ import shutil
 import statistics
 
 from benchlib.backup_tools import Borg, Casync, Layerd, Restic, Tar
-from benchlib.machine import random_file, run as command, sync, tree_size
+from benchlib.machine import random_file, run as command, sync, timed, \
+    tree_size
 from benchlib.measure import duration, say_samples, size_ratio
 
 SOURCES = ("/usr/lib", "/usr/share/doc", "/usr/share/man",
@@ -88,6 +89,9 @@ def measure(kind, context, master, tree, files, size):
         if hasattr(tool, "open"):
             result["open"] = statistics.median(
                 tool.open(tree, files[i * len(files) // 5]) for i in range(5))
+            # What a command takes that does nothing.
+            result["process"] = statistics.median(
+                timed(["true"])[0] for _ in range(5))
         if kind is not Tar:
             result["second"] = second_seal(tool, context, master, tree, files)
     return result
@@ -132,9 +136,11 @@ def rows(samples, count, size):
     for kind in PEERS:
         result.append(against(f"restore {tree}", "restore", kind, 1.0, None))
     result.append(against(f"restore {tree}", "restore", Tar, 1.0, 1.0))
+    opening = f"open {tree} to the first file read"
     for kind in (Restic, Casync):
-        result.append(against(f"open {tree} to the first file read", "open",
-                              kind, 10.0, 100.0))
+        result.append(against(opening, "open", kind, 10.0, 100.0))
+    result.append(duration(opening, of(Layerd, "open"), "true, a process",
+                           of(Layerd, "process"), None, None))
     for kind in PEERS:
         result.append(against(f"seal {tree} again, 1% changed", "second",
                               kind, 1.0, 10.0))
