@@ -63,11 +63,12 @@ struct diff {
 	struct side sides[2];
 	const json_t *path;
 	char sealed[96]; /* what a live mount is compared with; "": nothing */
-	json_t *all;	 /* NULL: print them as they come */
-	bool stat, names, content;
+	struct output_list printed; /* as JSON */
+	FILE *kept; /* for --content: n_kept JSON texts, one a line */
+	uint64_t n_kept;
+	bool json, stat, names, content;
 	uint64_t count[KINDS];
 	uint64_t bytes_before, bytes_after; /* of files that differ */
-	struct err *err;
 };
 
 static int kind_of(const json_t *d)
@@ -121,14 +122,20 @@ static void print_line(const json_t *d, int kind)
 
 static void show(const struct diff *diff, const json_t *d, int kind)
 {
-	if (diff->stat)
-		return;
 	if (!diff->names) {
 		print_line(d, kind);
 		return;
 	}
 	print_path(d, "path");
 	putchar('\n');
+}
+
+/* What cannot be written is missed when it is read. */
+static void keep(struct diff *diff, const json_t *d)
+{
+	(void)json_dumpf(d, diff->kept, JSON_COMPACT);
+	(void)fputc('\n', diff->kept);
+	diff->n_kept++;
 }
 
 static int on_differences(json_t *parameters, void *ctx)
@@ -145,9 +152,11 @@ static int on_differences(json_t *parameters, void *ctx)
 		diff->count[kind]++;
 		diff->bytes_before += reply_size(d, "size_before");
 		diff->bytes_after += reply_size(d, "size_after");
-		if (diff->all)
-			r = json_array_append(diff->all, d) < 0 ? -ENOMEM : 0;
-		else
+		if (diff->json)
+			r = output_list_add(&diff->printed, d);
+		else if (diff->kept)
+			keep(diff, d);
+		else if (!diff->stat)
 			show(diff, d, kind);
 		if (r < 0)
 			return r;
@@ -189,11 +198,9 @@ static int show_contents(struct diff *diff, struct err *err)
 {
 	char sealed[VERSION_SHORT_MAX];
 	struct content_side sides[2];
-	json_t *d;
-	size_t i;
 	int r = 0;
 
-	for (i = 0; i < 2; i++) {
+	for (size_t i = 0; i < 2; i++) {
 		const struct side *s = &diff->sides[i];
 		const char *reference = reference_of(s);
 
@@ -204,13 +211,21 @@ static int show_contents(struct diff *diff, struct err *err)
 				diff->sealed, NULL,
 				version_short(diff->sealed, sealed)};
 	}
-	json_array_foreach (diff->all, i, d) {
+	rewind(diff->kept);
+	for (uint64_t n = 0; r == 0 && n < diff->n_kept; n++) {
+		_cleanup_(json_decrefp) json_t *d =
+			json_loadf(diff->kept, JSON_DISABLE_EOF_CHECK, NULL);
+
+		if (!d)
+			return err_set(err, EIO,
+				       "the list of differences, a temporary "
+				       "file in %s, cannot be written or read; "
+				       "make room there",
+				       P_tmpdir);
 		print_line(d, kind_of(d));
 		r = content_diff(diff->tool, sides, d, err);
-		if (r < 0)
-			return r;
 	}
-	return 0;
+	return r;
 }
 
 static int call(struct diff *diff, struct err *err)
@@ -230,7 +245,7 @@ static int call(struct diff *diff, struct err *err)
 		return r;
 	if (diff->content)
 		return show_contents(diff, err);
-	if (diff->stat && !diff->tool->json)
+	if (diff->stat)
 		print_stat(diff);
 	return 0;
 }
@@ -324,25 +339,28 @@ static void release(struct diff *diff)
 
 static int compare(struct diff *diff, struct err *err)
 {
-	_cleanup_(json_decrefp) json_t *reply = NULL;
-	bool json = diff->tool->json;
 	int r;
 
-	if (json || diff->content) {
-		reply = json_pack("{s:[]}", "differences");
-		if (!reply)
-			return err_oom(err);
-		diff->all = json_object_get(reply, "differences");
+	if (diff->content) {
+		diff->kept = tmpfile();
+		if (!diff->kept)
+			return err_errno(err, errno,
+					 "cannot make a temporary file in %s",
+					 P_tmpdir);
 	}
 	r = call(diff, err);
-	if (r == 0 && json)
-		output_json(stdout, reply);
+	if (r == 0 && diff->json)
+		output_list_end(&diff->printed);
+	if (diff->kept)
+		(void)fclose(diff->kept);
 	return r;
 }
 
 static int run(struct tool *t, struct err *err)
 {
 	struct diff diff = {.tool = t,
+			    .printed.name = "differences",
+			    .json = t->json,
 			    .stat = args_has(&t->args, "stat"),
 			    .names = args_has(&t->args, "name-only"),
 			    .content = args_has(&t->args, "content")};

@@ -35,8 +35,8 @@ static const char *const examples[] = {
 };
 
 struct find {
-	json_t *all; /* NULL: print them as they come */
-	bool name_only;
+	bool json, name_only;
+	struct output_list printed; /* as JSON */
 	size_t width;
 };
 
@@ -47,18 +47,16 @@ static int on_versions(json_t *parameters, void *ctx)
 	json_t *found;
 	size_t i;
 
-	if (find->all)
-		return json_is_array(versions) &&
-				       json_array_extend(find->all, versions) <
-					       0
-			       ? -ENOMEM
-			       : 0;
 	json_array_foreach (versions, i, found) {
 		const json_t *version = json_object_get(found, "version");
 
+		if (find->json && output_list_add(&find->printed, found) < 0)
+			return -EIO;
 		find->width = MAX(find->width,
 				  strlen(reply_string(version, "reference")));
 	}
+	if (find->json)
+		return 0;
 	json_array_foreach (versions, i, found) {
 		const json_t *version = json_object_get(found, "version");
 
@@ -147,22 +145,16 @@ static int make_request(const struct args *a, json_t **ret, struct err *err)
 
 static int run(struct tool *t, struct err *err)
 {
-	_cleanup_(json_decrefp) json_t *reply = NULL;
-	struct find find = {.name_only = args_has(&t->args, "name-only")};
+	struct find find = {.json = t->json,
+			    .name_only = args_has(&t->args, "name-only"),
+			    .printed.name = "versions"};
 	json_t *request;
-	int r;
+	int r = make_request(&t->args, &request, err);
 
-	if (t->json) {
-		reply = json_pack("{s:[]}", "versions");
-		if (!reply)
-			return err_oom(err);
-		find.all = json_object_get(reply, "versions");
-	}
-	r = make_request(&t->args, &request, err);
 	if (r == 0)
 		r = tool_call_each(t, "Find", request, on_versions, &find, err);
 	if (r == 0 && t->json)
-		output_json(stdout, reply);
+		output_list_end(&find.printed);
 	return r;
 }
 

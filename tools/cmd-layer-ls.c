@@ -27,6 +27,7 @@ static int run(struct tool *t, struct err *err)
 	struct entry_list list = {
 		.json = t->json,
 		.details = args_has(&t->args, "long"),
+		.printed.name = "entries",
 	};
 	json_t *path = word ? target_layer_path(word) : NULL;
 	int r;

@@ -29,7 +29,8 @@ static const char *const examples[] = {
 };
 
 struct log {
-	json_t *all; /* NULL: print them as they come */
+	bool json;
+	struct output_list printed; /* as JSON */
 	int width;
 };
 
@@ -41,9 +42,9 @@ static int on_versions(json_t *parameters, void *ctx)
 	size_t i;
 
 	json_array_foreach (versions, i, version) {
-		if (log->all) {
-			if (json_array_append(log->all, version) < 0)
-				return -ENOMEM;
+		if (log->json) {
+			if (output_list_add(&log->printed, version) < 0)
+				return -EIO;
 			continue;
 		}
 		/* The first has the longest number. */
@@ -57,8 +58,7 @@ static int on_versions(json_t *parameters, void *ctx)
 
 static int run(struct tool *t, struct err *err)
 {
-	_cleanup_(json_decrefp) json_t *reply = NULL;
-	struct log log = {0};
+	struct log log = {.json = t->json, .printed.name = "versions"};
 	json_t *limit;
 	int r;
 
@@ -67,12 +67,6 @@ static int run(struct tool *t, struct err *err)
 	if (!t->args.operands[0])
 		return err_set(err, EINVAL,
 			       "log needs NAME, or --graph for all volumes");
-	if (t->json) {
-		reply = json_pack("{s:[]}", "versions");
-		if (!reply)
-			return err_oom(err);
-		log.all = json_object_get(reply, "versions");
-	}
 	r = target_limit(&t->args, &limit, err);
 	if (r < 0)
 		return r;
@@ -82,7 +76,7 @@ static int run(struct tool *t, struct err *err)
 				     "brief", (int)!t->json),
 			   on_versions, &log, err);
 	if (r == 0 && t->json)
-		output_json(stdout, reply);
+		output_list_end(&log.printed);
 	return r;
 }
 

@@ -113,6 +113,7 @@ static int list_place(struct tool *t, struct err *err)
 	struct entry_list list = {
 		.json = t->json,
 		.details = args_has(&t->args, "long"),
+		.printed.name = "entries",
 	};
 	int r = inside_parse(t->args.operands[0], &where, err);
 

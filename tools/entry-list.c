@@ -6,37 +6,24 @@
 
 #include "util/cleanup.h"
 
-#include <errno.h>
 #include <stdio.h>
 
 /* Of owner and size together, where lines begin with. */
 #define WIDTH 16
 
-static void start_json(struct entry_list *list, const json_t *parameters)
-{
-	const char *digest = reply_optional(parameters, "digest");
-
-	putchar('{');
-	if (digest)
-		printf("\"digest\":\"%s\",", digest);
-	fputs("\"entries\":[", stdout);
-	list->started = true;
-}
-
 static int print_json(struct entry_list *list, const json_t *parameters,
 		      const json_t *entries)
 {
+	const char *digest = reply_optional(parameters, "digest");
 	json_t *entry;
 	size_t i;
 
-	if (!list->started)
-		start_json(list, parameters);
+	output_list_begin(&list->printed, digest ? "digest" : NULL, digest);
 	json_array_foreach (entries, i, entry) {
-		if (list->comma)
-			putchar(',');
-		list->comma = true;
-		if (json_dumpf(entry, stdout, JSON_COMPACT) < 0)
-			return -EIO;
+		int r = output_list_add(&list->printed, entry);
+
+		if (r < 0)
+			return r;
 	}
 	return 0;
 }
@@ -68,5 +55,5 @@ int entry_list_add(json_t *parameters, void *ctx)
 void entry_list_end(struct entry_list *list)
 {
 	if (list->json)
-		puts("]}");
+		output_list_end(&list->printed);
 }

@@ -3,9 +3,10 @@
 
 /*
  * A list of Entries of the API, printed as they come: there may be millions, so
- * none is kept, not as JSON either, where the one object that is printed is put
- * together from its batches.
+ * none is kept.
  */
+
+#include "output.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -13,9 +14,8 @@
 struct entry_list {
 	bool json;
 	bool details; /* as `tar tv`, else only names */
-	bool started;
-	bool comma;
 	int width;
+	struct output_list printed; /* as JSON */
 };
 
 /* Takes one reply; a tool_each_fn, whose ctx is the list. */

@@ -145,6 +145,33 @@ void output_json(FILE *f, const json_t *value)
 	fputc('\n', f);
 }
 
+void output_list_begin(struct output_list *list, const char *member,
+		       const char *value)
+{
+	if (list->begun)
+		return;
+	list->begun = true;
+	putchar('{');
+	if (member)
+		printf("\"%s\":\"%s\",", member, value);
+	printf("\"%s\":[", list->name);
+}
+
+int output_list_add(struct output_list *list, const json_t *item)
+{
+	output_list_begin(list, NULL, NULL);
+	if (list->comma)
+		putchar(',');
+	list->comma = true;
+	return json_dumpf(item, stdout, JSON_COMPACT) < 0 ? -EIO : 0;
+}
+
+void output_list_end(struct output_list *list)
+{
+	output_list_begin(list, NULL, NULL);
+	puts("]}");
+}
+
 char *output_size(uint64_t bytes, char text[static OUTPUT_SIZE_MAX])
 {
 	static const char *const units[] = {"KiB", "MiB", "GiB",

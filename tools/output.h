@@ -46,6 +46,23 @@ size_t output_columns(void);
 /* One JSON value and a newline: indented on terminals, compact elsewhere. */
 void output_json(FILE *f, const json_t *value);
 
+/*
+ * An object with one long list in it, {"NAME":[ITEM,...]}, that is printed to
+ * standard output item by item, as they come: there may be millions.
+ */
+struct output_list {
+	const char *name;
+	bool begun;
+	bool comma;
+};
+
+/* Before the first item; member, which may be NULL, comes before the list. Once
+ * is enough, and adding an item begins a list, too. */
+void output_list_begin(struct output_list *list, const char *member,
+		       const char *value);
+int output_list_add(struct output_list *list, const json_t *item);
+void output_list_end(struct output_list *list);
+
 /* "12.3 MiB"; returns text. */
 #define OUTPUT_SIZE_MAX 24
 char *output_size(uint64_t bytes, char text[static OUTPUT_SIZE_MAX]);

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 
-from benchlib.machine import Failed, run, timed
+from benchlib.machine import Failed, measured, run, timed
 
 
 def mounts_below(directory):
@@ -89,6 +89,11 @@ class Daemon:
         """layerctl; (seconds, its reply)."""
         seconds, text = timed(self._argv(arguments), env=self.env)
         return seconds, json.loads(text) if text else None
+
+    def peak_of(self, *arguments):
+        """layerctl; (seconds, the peak of its own memory)."""
+        seconds, _, peak = measured(self._argv(arguments), env=self.env)
+        return seconds, peak
 
     def mount(self, reference, path):
         os.makedirs(path, exist_ok=True)

@@ -32,21 +32,26 @@ def run(*argv, **options):
     return done.stdout
 
 
-def timed(argv, env=None):
-    """Runs a command; (seconds, what it printed)."""
+def measured(argv, env=None):
+    """Runs a command; (seconds, what it printed, its memory's peak)."""
     argv = [str(a) for a in argv]
     with tempfile.TemporaryFile() as out:
         actions = [(os.POSIX_SPAWN_DUP2, out.fileno(), 1)]
         start = time.perf_counter()
         pid = os.posix_spawnp(argv[0], argv, env or os.environ,
                               file_actions=actions)
-        status = os.waitpid(pid, 0)[1]
+        _, status, usage = os.wait4(pid, 0)
         seconds = time.perf_counter() - start
         out.seek(0)
         text = out.read().decode()
     if status:
         raise Failed(f"{' '.join(argv)}: status {status}")
-    return seconds, text
+    return seconds, text, usage.ru_maxrss * 1024
+
+
+def timed(argv, env=None):
+    """Runs a command; (seconds, what it printed)."""
+    return measured(argv, env)[:2]
 
 
 def sync():
