@@ -120,10 +120,11 @@ static int list_place(struct tool *t, struct err *err)
 	if (r == 0)
 		r = tool_call_each(
 			t, "VersionEntries",
-			json_pack("{s:s, s:O, s:b}", "reference",
+			json_pack("{s:s, s:O, s:b, s:b}", "reference",
 				  where.reference, "path", where.path,
 				  "recursive",
-				  (int)args_has(&t->args, "recursive")),
+				  (int)args_has(&t->args, "recursive"), "brief",
+				  (int)(!t->json && !list.details)),
 			entry_list_add, &list, err);
 	if (r == 0)
 		entry_list_end(&list);

@@ -164,6 +164,12 @@ static void add_data(json_t *o, const struct entry *e)
 	(void)json_object_set_new(o, "extents", extents);
 }
 
+json_t *encode_name(const struct entry *e)
+{
+	return json_pack("{s:o, s:s}", "path", encode_bytes(e->path), "kind",
+			 entry_kind(e));
+}
+
 json_t *encode_entry(const struct entry *e)
 {
 	const char *kind = entry_kind(e);

@@ -23,6 +23,8 @@ json_t *encode_brief(const struct version *v, uint64_t size,
 /* The tags of a version in a volume, which may be NULL. */
 json_t *encode_tags(const struct volume *volume, const struct digest *version);
 json_t *encode_entry(const struct entry *e);
+/* Only its path and kind. */
+json_t *encode_name(const struct entry *e);
 
 /* "file", "directory", ... of a mode as in st_mode. */
 const char *encode_kind(uint32_t mode);

@@ -43,6 +43,7 @@ static json_t *encode_node(struct tree *t, const struct tree_node *node,
 struct entries {
 	struct batches batches;
 	struct tree *tree;
+	bool brief;
 };
 
 static int add_entry(const struct tree_node *node, const struct entry *e,
@@ -51,20 +52,24 @@ static int add_entry(const struct tree_node *node, const struct entry *e,
 	struct entries *entries = ctx;
 
 	return batches_add(&entries->batches,
-			   encode_node(entries->tree, node, e), err);
+			   entries->brief ? encode_name(e)
+					  : encode_node(entries->tree, node, e),
+			   err);
 }
 
 int method_version_entries(struct call *c)
 {
 	_cleanup_(tree_freep) struct tree *t = NULL;
 	_cleanup_buf_ struct buf path = BUF_INIT;
-	struct entries entries;
+	struct entries entries = {0};
 	const char *reference;
 	bool recursive = false;
 	int r = call_need_string(c, "reference", &reference);
 
 	if (r == 0)
 		r = call_get_bool(c, "recursive", &recursive);
+	if (r == 0)
+		r = call_get_bool(c, "brief", &entries.brief);
 	if (r == 0)
 		r = call_get_layer_path(c, &path);
 	if (r == 0)
