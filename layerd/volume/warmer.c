@@ -35,7 +35,7 @@
 #define FREE_PART 8
 #define QUEUE_MAX 64
 /* After the mount. */
-#define DELAY_NS 50000000
+#define DELAY_NS 10000000
 
 struct image {
 	struct digest tar;
