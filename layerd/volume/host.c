@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
@@ -97,6 +98,8 @@ static int open_ids(struct host *h, struct err *err)
 	char fresh[40];
 	int r;
 
+	if (getrandom(&h->run, sizeof(h->run), 0) != sizeof(h->run))
+		return err_errno(err, errno, "cannot get random numbers");
 	r = read_id(AT_FDCWD, "/proc/sys/kernel/random/boot_id", h->boot_id,
 		    err);
 	if (r < 0)

@@ -25,6 +25,7 @@ struct host {
 	char *empty_dir;
 	char id[40]; /* of this host, random, kept in the state directory */
 	char boot_id[40];
+	uint64_t run; /* random, of this process alone */
 	int state_fd;
 	int lock_fd;
 

@@ -17,7 +17,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
@@ -313,17 +312,16 @@ static int make_special(struct writer *w, struct place *p, const char *name)
 static int replace_file(struct writer *w, struct place *p, uint32_t layer,
 			const char *name)
 {
-	char temporary[40];
-	uint64_t number;
-	int k;
+	char temporary[RESTORE_TEMPORARY_SIZE];
+	int k = temporary_name(w->restore, p, temporary);
 
-	if (getrandom(&number, sizeof(number), 0) != sizeof(number))
-		return -errno;
-	(void)snprintf(temporary, sizeof(temporary), ".layerd-%016llx",
-		       (unsigned long long)number);
+	if (k < 0)
+		return k;
 	k = make_file(w, p, layer, temporary);
 	if (k == -EEXIST)
 		return k;
+	if (k == 0)
+		k = fault_point("restore.replace");
 	if (k == 0 && renameat(p->fd, temporary, p->fd, name) < 0)
 		k = -errno;
 	if (k == -EISDIR) {

@@ -80,12 +80,15 @@ static int place_new(struct restore *r, struct place *above, const char *name,
 	memcpy(p->name, name, strlen(name) + 1);
 	p->above = above ? place_hold(above) : NULL;
 	p->holders = 1;
+	p->ino = st.st_ino;
 	p->existed = existed;
 	p->gid = st.st_mode & S_ISGID		? st.st_gid
 		 : caller_is_root(r->q->caller) ? getegid()
 						: r->q->caller->gid;
 	p->acl = existed && fgetxattr(fd, POSIX_ACL_DEFAULT_XATTR, NULL, 0) > 0;
 	p->fd = TAKE_FD(owned);
+	if (existed && r->q->overwrite)
+		temporary_remove_leftovers(r, p);
 	*ret = p;
 	return 0;
 }

@@ -4,12 +4,13 @@
 /*
  * The parts of a restore.
  *
- *   restore.c         threads, progress, the first error
- *   restore-walk.c    one thread goes through the version, makes directories
- *                     and what is hard linked, and hands out batches of names
- *   restore-queue.c   the batches, between that thread and the writers
- *   restore-object.c  makes one object: all writers do
- *   restore-place.c   directories in the destination
+ *   restore.c            threads, progress, the first error
+ *   restore-walk.c       one thread goes through the version, makes directories
+ *                        and what is hard linked, hands out batches of names
+ *   restore-queue.c      the batches, between that thread and the writers
+ *   restore-object.c     makes one object: all writers do
+ *   restore-place.c      directories in the destination
+ *   restore-temporary.c  names for files until they replace others
  */
 
 #include "util/buf.h"
@@ -27,6 +28,7 @@ struct place {
 	struct place *above; /* held; NULL: the top */
 	atomic_uint holders;
 	int fd;
+	ino_t ino;
 	bool existed;	 /* before the restore */
 	bool in_version; /* whether part says what attributes it gets */
 	bool acl;	 /* what is made in it gets an ACL from it */
@@ -110,6 +112,13 @@ int place_clear(struct restore *r, struct place *p, const char *name);
 /* Appends the path of name in p (NULL: in the destination). */
 int place_path(const struct restore *r, const struct place *p, const char *name,
 	       struct buf *b);
+
+/* A name that no restore has used, for a file in p. */
+#define RESTORE_TEMPORARY_SIZE 75
+int temporary_name(const struct restore *r, const struct place *p,
+		   char name[static RESTORE_TEMPORARY_SIZE]);
+/* Removes from p what a daemon that died had under such names. */
+void temporary_remove_leftovers(const struct restore *r, const struct place *p);
 
 /* Makes one object that is no directory. */
 int object_make(struct writer *w, struct place *p, const struct tree_part *part,

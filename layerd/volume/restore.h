@@ -14,6 +14,8 @@
  *  3. What is there before is replaced only where overwrite is set, and a
  *     directory that has something in it is never replaced.
  *  4. A directory gets its attributes after all that is in it.
+ *  5. Where overwrite is set, temporary files that a daemon of this host left
+ *     when it died are removed from all directories that are written to.
  */
 
 #include "volume/caller.h"

@@ -24,3 +24,7 @@ load crash
 @test "restore can be killed at any step and completed" {
 	kill_everywhere restore
 }
+
+@test "restore --overwrite can be killed at any step and completed" {
+	kill_everywhere replace
+}

@@ -12,7 +12,7 @@ load crash
 	make_base
 	make_many
 	for operation in commit discard empty fetch finalize fork fsck gc mount new \
-		rebuild remove rename restore rm squash start; do
+		rebuild remove rename replace restore rm squash start; do
 		list_steps "$operation"
 	done
 	daemon_stop

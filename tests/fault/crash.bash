@@ -392,6 +392,19 @@ check_restore() {
 	no_garbage
 }
 
+prepare_replace() {
+	prepare_restore
+	lc restore base@1 "$T/out"
+}
+
+run_replace() {
+	lc restore base@2 "$T/out" --overwrite
+}
+
+check_replace() {
+	check_restore
+}
+
 while_down() {
 	daemon_stop
 	if [ "$(type -t "while_down_$1")" = function ]; then

@@ -349,6 +349,41 @@ completes() {
 	rm -r out
 }
 
+# What a daemon that was killed leaves, beside what only looks like that.
+@test "of temporary files a restore takes away its own and no others" {
+	mkdir -p src/dir
+	echo new >src/file
+	echo new >src/dir/file
+	layerctl -q new v --from src
+	mkdir -p out/dir
+	echo old >out/file
+	echo old >out/dir/file
+	stop_daemon
+	LAYERD_FAULT=restore.replace:2 \
+		not layerctl restore v out --overwrite 2>said
+	left=$(find out -name '.layerd-*' -print -quit)
+	[ -f "$left" ]
+	other=out
+	[ "${left%/*}" != out ] || other=out/dir
+	[[ $left == *0 ]] && digit=1 || digit=0
+	# In another directory, longer, shorter, one digit changed, or of a kind
+	# of its own.
+	kept=("$other/${left##*/}" "${left}0" "${left%?}" "${left%?}$digit"
+		out/.layerd-0123456789abcdef)
+	for i in "${kept[@]}"; do
+		echo mine >"$i"
+	done
+	stop_daemon 2>/dev/null || true
+	layerctl -q restore v out --overwrite
+	[ ! -e "$left" ]
+	for i in "${kept[@]}"; do
+		[ "$(cat "$i")" = mine ]
+	done
+	rm "${kept[@]}"
+	[ "$(find out | wc -l)" = 4 ]
+	[ "$(cat out/file out/dir/file)" = $'new\nnew' ]
+}
+
 @test "what was interrupted is completed by the next restore" {
 	mkdir -p tree/a tree/b tree/closed
 	(cd tree && seq -f 'a/%g' 3000 | xargs touch -d @5 &&
