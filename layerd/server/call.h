@@ -20,7 +20,8 @@ struct call {
 	struct varlink *connection;
 	json_t *parameters; /* an object */
 	bool more;
-	pid_t pid; /* of the caller */
+	bool oneway; /* the caller waits for no reply, and may go */
+	pid_t pid;   /* of the caller */
 	uid_t uid;
 	int fd; /* passed along by the caller, or -1; borrowed */
 
@@ -42,8 +43,8 @@ typedef int (*method_fn)(struct call *c);
 	"the answer is longer than a message may be; ask for less of it, or "  \
 	"call with \"more\""
 
-/* Whether the caller has hung up, perhaps while the call waited for a lock:
- * what it asked for is not done then. -ECANCELED. */
+/* Whether the caller has hung up before it got its reply: what it asked for is
+ * not done then. -ECANCELED. */
 int call_check_caller(struct call *c);
 
 /* Sends parameters (taken over) as a reply that others follow. */

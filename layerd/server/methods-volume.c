@@ -51,31 +51,15 @@ static int import_directory(struct call *c, const char *name,
 	return r < 0 ? r : reply_new(c, name, &result);
 }
 
-/* A caller who has gone makes no volume, whether it wanted to hear of progress
- * or not. */
-static int report_import(const char *stage, uint64_t done, uint64_t total,
-			 uint64_t files, void *ctx)
-{
-	struct call *c = ctx;
-	int r = call_check_caller(c);
-
-	return r < 0 ? r
-		     : c->progress.report(stage, done, total, files,
-					  c->progress.ctx);
-}
-
 static int import_file(struct call *c, const char *name, const char *from,
 		       const struct seal_options *options)
 {
-	struct progress progress = {.report = report_import, .ctx = c};
-	struct seal_options watched = *options;
 	struct import_source source = {.fd = c->fd, .name = from};
 	struct import_result result = {0};
 	json_t *archive;
 	int r;
 
-	watched.progress = &progress;
-	r = import_archive(c->host, name, &source, &watched, &result, &c->err);
+	r = import_archive(c->host, name, &source, options, &result, &c->err);
 	if (r < 0)
 		return r;
 	archive = json_pack("{s:s, s:s?, s:b}", "format", result.format,

@@ -106,13 +106,15 @@ static int send_progress(const char *stage, uint64_t done, uint64_t total,
 {
 	struct call *c = ctx;
 	int64_t now = now_ms();
+	int r;
 
-	if (!c->more || now - c->reported_ms < PROGRESS_EVERY_MS)
+	if (now - c->reported_ms < PROGRESS_EVERY_MS)
 		return 0;
 	c->reported_ms = now;
+	r = call_check_caller(c);
 	/* A client that was suspended does not hold up the work. */
-	if (!is_writable(c->connection))
-		return 0;
+	if (r < 0 || !c->more || !is_writable(c->connection))
+		return r;
 	return call_send_more(
 		c, json_pack("{s:{s:s, s:I, s:I, s:I}}", "progress", "stage",
 			     stage, "done", (json_int_t)done, "total",
@@ -227,6 +229,7 @@ static json_t *run_method(struct connection *connection, const struct method *m,
 		.connection = connection->varlink,
 		.parameters = call->parameters ? call->parameters : empty,
 		.more = call->more,
+		.oneway = call->oneway,
 		.fd = fd,
 		.reply_fd = -1,
 	};

@@ -143,6 +143,16 @@ served_beside() {
 	daemon_is_well 64
 }
 
+@test "a client that goes away in the middle of a call" {
+	make_daemon
+	mkdir large
+	head -c 5M /dev/urandom >large/file
+	layerctl -q new large --from large
+	[ "$(hostile gone)" = "$(layerctl export large | wc -c)" ]
+	layerctl -q rm large
+	daemon_is_well 64
+}
+
 @test "many calls at once on one connection" {
 	make_daemon
 	hostile pipelined

@@ -345,6 +345,35 @@ def pipelined():
     c.close()
 
 
+def gone():
+    """Asks for a tarball that nobody reads, without progress, and goes away."""
+    def leave(**flags):
+        reader, writer = os.pipe()
+        c = Connection()
+        c.send_call("io.layerd.ExportTar", {"reference": "large"}, [writer],
+                    **flags)
+        os.close(writer)
+        assert select.select([reader], [], [], PATIENCE)[0]
+        c.close()
+        poll = select.poll()
+        poll.register(reader, 0)
+        return reader, poll
+
+    for flags in ({}, {"more": True}):
+        reader, poll = leave(**flags)
+        # As nothing is read this is no end of the tarball.
+        events = poll.poll(PATIENCE * 1000)
+        assert events and events[0][1] & select.POLLHUP, flags
+        os.close(reader)
+    # Whoever wants no reply may go.
+    reader, poll = leave(oneway=True)
+    assert not poll.poll(1000), "the daemon gave up"
+    size = 0
+    while data := os.read(reader, 1 << 20):
+        size += len(data)
+    print(size)
+
+
 def idle():
     """Holds 200 connections until standard input ends."""
     many = [Connection() for _ in range(200)]
