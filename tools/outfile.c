@@ -1,19 +1,78 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What must hold: while there is a temporary file, a signal that ends the
+ * program removes it. Whoever makes, renames or forgets one has these signals
+ * blocked, so that the handler sees it as it is.
+ */
 #include "outfile.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
+static const int deadly[] = {SIGHUP, SIGINT, SIGPIPE, SIGQUIT, SIGTERM};
+static struct sigaction before[ARRAY_SIZE(deadly)];
+/* What the handler removes; NULL: it is not installed. */
+static const char *volatile doomed;
+
+static void block(sigset_t *ret)
+{
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	for (size_t i = 0; i < ARRAY_SIZE(deadly); i++)
+		sigaddset(&signals, deadly[i]);
+	(void)sigprocmask(SIG_BLOCK, &signals, ret);
+}
+
+static void unblock(const sigset_t *old)
+{
+	(void)sigprocmask(SIG_SETMASK, old, NULL);
+}
+
+static void on_signal(int number)
+{
+	if (doomed)
+		(void)unlink(doomed);
+	(void)raise(number);
+}
+
+/* Signals are blocked. */
+static void watch(const char *path)
+{
+	struct sigaction action = {.sa_handler = on_signal,
+				   .sa_flags = (int)SA_RESETHAND};
+
+	doomed = path;
+	for (size_t i = 0; i < ARRAY_SIZE(deadly); i++)
+		if (sigaction(deadly[i], NULL, &before[i]) == 0 &&
+		    before[i].sa_handler == SIG_DFL)
+			(void)sigaction(deadly[i], &action, NULL);
+}
+
+static void forget(struct outfile *o)
+{
+	if (doomed)
+		for (size_t i = 0; i < ARRAY_SIZE(deadly); i++)
+			(void)sigaction(deadly[i], &before[i], NULL);
+	doomed = NULL;
+	freep(&o->temporary);
+}
+
 void outfile_release(struct outfile *o)
 {
+	sigset_t old;
+
+	block(&old);
 	if (o->temporary)
 		(void)unlink(o->temporary);
+	forget(o);
+	unblock(&old);
 	closep(&o->fd);
-	freep(&o->temporary);
 	freep(&o->path);
 }
 
@@ -23,7 +82,7 @@ static int exists(const char *path, struct err *err)
 }
 
 /* A name beside the one that it gets: a new file's or, by self, of the file
- * that has none. */
+ * that has none. Signals are blocked. */
 static int make_temporary(struct outfile *o, const char *self)
 {
 	for (unsigned int i = 0;; i++) {
@@ -49,6 +108,19 @@ static int make_temporary(struct outfile *o, const char *self)
 			return -errno;
 		}
 	}
+}
+
+static int open_named(struct outfile *o)
+{
+	sigset_t old;
+	int r;
+
+	block(&old);
+	r = make_temporary(o, NULL);
+	if (r == 0)
+		watch(o->temporary);
+	unblock(&old);
+	return r;
 }
 
 static int open_nameless(struct outfile *o)
@@ -90,7 +162,7 @@ int outfile_open(const char *path, bool replace, struct outfile *ret,
 	} else {
 		r = open_nameless(ret);
 		if (r == -EOPNOTSUPP || r == -EISDIR || r == -EINVAL)
-			r = make_temporary(ret, NULL);
+			r = open_named(ret);
 		/* Not more readable than what it replaces. */
 		if (r == 0 && there && fchmod(ret->fd, st.st_mode & 0777) < 0)
 			r = -errno;
@@ -98,6 +170,7 @@ int outfile_open(const char *path, bool replace, struct outfile *ret,
 	return r < 0 ? err_errno(err, r, "cannot write %s", path) : 0;
 }
 
+/* Signals are blocked. */
 static int give_name(struct outfile *o, bool replace)
 {
 	char self[40];
@@ -116,18 +189,27 @@ static int give_name(struct outfile *o, bool replace)
 	if (renameat2(AT_FDCWD, o->temporary, AT_FDCWD, o->path,
 		      replace ? 0 : RENAME_NOREPLACE) < 0)
 		return -errno;
-	freep(&o->temporary);
+	forget(o);
 	return 0;
 }
 
 int outfile_publish(struct outfile *o, bool replace, struct err *err)
 {
+	sigset_t old;
 	int r = 0;
 
 	if (!o->direct && fsync(o->fd) < 0)
 		r = -errno;
-	if (r == 0 && !o->direct)
+	if (r == 0 && !o->direct) {
+		block(&old);
 		r = give_name(o, replace);
+		/* What has no name by now gets none. */
+		if (r < 0 && o->temporary)
+			(void)unlink(o->temporary);
+		if (r < 0)
+			forget(o);
+		unblock(&old);
+	}
 	if (r == -EEXIST)
 		return exists(o->path, err);
 	return r < 0 ? err_errno(err, r, "cannot write %s", o->path) : 0;

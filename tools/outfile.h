@@ -3,7 +3,8 @@
 
 /*
  * A file that appears under its name when it is whole. Until then it has no
- * name, where the file system can do that, and else a temporary one beside it.
+ * name, where the file system can do that, and else a temporary one beside it,
+ * which is removed when a signal ends the program. One at a time.
  */
 
 #include "util/cleanup.h"

@@ -17,13 +17,19 @@
 
 static const char clear_line[] = "\r\033[K";
 
+/* What Ctrl-C did before. */
+static void (*volatile next_handler)(int) = SIG_DFL;
+
 /* Ctrl-C leaves no half line behind; the signal then does what it does. */
 static void on_interrupt(int number)
 {
 	ssize_t n = write(STDERR_FILENO, clear_line, sizeof(clear_line) - 1);
 
 	(void)n;
-	(void)raise(number);
+	if (next_handler != SIG_DFL)
+		next_handler(number);
+	else
+		(void)raise(number);
 }
 
 void progress_init(struct progress *p, bool wanted)
@@ -37,8 +43,10 @@ void progress_init(struct progress *p, bool wanted)
 	*p = (struct progress){.enabled = wanted &&
 					  output_is_terminal(STDERR_FILENO)};
 	if (p->enabled && sigaction(SIGINT, NULL, &now) == 0 &&
-	    now.sa_handler == SIG_DFL)
+	    now.sa_handler != SIG_IGN && now.sa_handler != on_interrupt) {
+		next_handler = now.sa_handler;
 		(void)sigaction(SIGINT, &action, NULL);
+	}
 }
 
 static int64_t now_ms(void)

@@ -146,6 +146,50 @@ while True:
 	umount small
 }
 
+# Where a file must have a name from its beginning.
+@test "without nameless files a signal leaves no temporary one behind" {
+	local signal pid tool status
+
+	mkdir src
+	echo data >src/file
+	layerctl -q new v --from src
+	layerctl export v >want.tar
+	nameless=(python3 "$HELPER_DIR/no-tmpfile.py" layerctl -q)
+	mkdir to
+	"${nameless[@]}" export v --tar to/out.tar
+	cmp want.tar to/out.tar
+	echo old >to/out.tar
+	pid=$(daemon_pid)
+	for signal in INT TERM HUP; do
+		kill -STOP "$pid"
+		"${nameless[@]}" export v --tar to/out.tar --force 2>said &
+		tool=$!
+		wait_for '[ -e to/out.tar.*.tmp ]'
+		kill "-$signal" "$tool"
+		status=0
+		wait "$tool" || status=$?
+		kill -CONT "$pid"
+		[ "$status" = $((128 + $(kill -l "$signal"))) ]
+		[ "$(ls -A to)" = out.tar ]
+		[ "$(cat to/out.tar)" = old ]
+	done
+	# Who ignores it goes on.
+	kill -STOP "$pid"
+	(
+		trap '' HUP
+		exec "${nameless[@]}" export v --tar to/out.tar --force
+	) &
+	tool=$!
+	wait_for '[ -e to/out.tar.*.tmp ]'
+	kill -HUP "$tool"
+	kill -CONT "$pid"
+	wait "$tool"
+	cmp want.tar to/out.tar
+	[ "$(ls -A to)" = out.tar ]
+	fails 3 'no volume w' "${nameless[@]}" export w --tar to/other.tar
+	[ "$(ls -A to)" = out.tar ]
+}
+
 @test "a reader that goes away, or never reads, disturbs nobody" {
 	mkdir src
 	head -c 8M /dev/urandom >src/large
