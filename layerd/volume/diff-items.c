@@ -191,6 +191,9 @@ static int match_all(struct match *m, const size_t *added, size_t n_added,
 
 		if (items[added[i]].item.kind != DIFF_ADDED)
 			continue;
+		r = tree_report(m->after, "compare", i);
+		if (r < 0)
+			return r;
 		while (low < n_removed && size_of(&items[removed[low]]) < size)
 			low++;
 		for (high = low; high < n_removed &&

@@ -23,12 +23,16 @@ struct frame {
 	size_t path_size;
 };
 
+/* So many names are gone through before the progress is told. */
+#define REPORT_NAMES 256
+
 struct pairs {
 	struct tree *const *trees;
 	tree_pair_fn fn;
 	void *ctx;
 	struct frame *frames;
 	size_t depth, alloc;
+	uint64_t n; /* names so far */
 	struct buf path;
 	struct err *err;
 };
@@ -122,8 +126,12 @@ static int step(struct pairs *p)
 	order = a->ended   ? 1
 		: b->ended ? -1
 			   : strcmp(a->names.name, b->names.name);
-	r = set_path(p, f->path_size,
-		     order > 0 ? b->names.name : a->names.name);
+	r = p->n++ % REPORT_NAMES == 0
+		    ? tree_report(p->trees[1], "compare", p->n)
+		    : 0;
+	if (r == 0)
+		r = set_path(p, f->path_size,
+			     order > 0 ? b->names.name : a->names.name);
 	/* By value: entering moves the frames. */
 	if (order <= 0) {
 		copies[0] = a->node;

@@ -14,7 +14,7 @@ typedef int (*tree_pair_fn)(const struct tree_node *const nodes[2],
  * in it, and calls fn for every name that is not the same in both (see
  * tree_same()). What both have from the same layers is not entered. path
  * restricts both trees to it ("": all); -ENOENT without a text when neither has
- * it.
+ * it. The progress is told to the second tree's.
  */
 int tree_pairs(struct tree *const trees[2], const char *path, tree_pair_fn fn,
 	       void *ctx, struct err *err);

@@ -188,6 +188,11 @@ size_t tree_n_layers(const struct tree *t)
 	return t->n;
 }
 
+int tree_report(const struct tree *t, const char *stage, uint64_t files)
+{
+	return progress_report(t->host, t->progress, stage, 0, 0, files);
+}
+
 const struct version_layer *tree_layer(const struct tree *t, uint32_t layer)
 {
 	return &t->layers[layer];

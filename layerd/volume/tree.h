@@ -58,6 +58,9 @@ int tree_open_live(struct tree **ret, struct host *h, struct session *s,
 struct tree *tree_free(struct tree *t);
 void tree_freep(struct tree **t);
 
+/* Tells the progress of what is done with t; negative: it is to end. */
+int tree_report(const struct tree *t, const char *stage, uint64_t files);
+
 size_t tree_n_layers(const struct tree *t);
 const struct version_layer *tree_layer(const struct tree *t, uint32_t layer);
 
