@@ -10,9 +10,11 @@
 
 #include <errno.h>
 #include <linux/capability.h>
+#include <linux/magic.h>
 #include <pthread.h>
 #include <sys/fsuid.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 
 void caller_release(struct caller *c)
 {
@@ -42,6 +44,15 @@ int caller_become(const struct caller *c)
 	    (uid_t)setfsuid((uid_t)-1) != c->uid)
 		return -EPERM;
 	return drop_capabilities();
+}
+
+bool caller_is_kept_out(int fd)
+{
+	struct statfs fs;
+
+	/* Who is let in is told the size of its blocks (fs/fuse/inode.c). */
+	return fstatfs(fd, &fs) == 0 && fs.f_type == FUSE_SUPER_MAGIC &&
+	       fs.f_bsize == 0;
 }
 
 struct run {

@@ -35,6 +35,17 @@ static inline bool caller_is_root(const struct caller *c)
  */
 int caller_become(const struct caller *c);
 
+/*
+ * Whether that is of no use at fd (any descriptor, also with O_PATH): a FUSE
+ * file system that was mounted without allow_other asks for all user ids of a
+ * process and answers the daemon -EACCES. What a sentence says of it then.
+ */
+bool caller_is_kept_out(int fd);
+#define CALLER_KEPT_OUT                                                        \
+	"is on a FUSE file system that lets in only who mounted it and not "   \
+	"the daemon; mount it with -o allow_other, or write elsewhere and "    \
+	"copy it there"
+
 /* Runs fn in a thread with the caller's credentials and waits for it. err is
  * what fn filled, or says why there was no thread. */
 typedef int (*caller_fn)(void *ctx, struct err *err);

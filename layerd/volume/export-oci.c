@@ -247,24 +247,32 @@ static int add_to_index(struct layout *l, bool dry, struct err *err)
 	return r < 0 ? fail(l, r, INDEX, err) : 0;
 }
 
+static int cannot(const struct export_oci *q, const char *what, int code,
+		  struct err *err)
+{
+	if (code == EACCES && caller_is_kept_out(q->dir_fd))
+		return err_set(err, code, "%s " CALLER_KEPT_OUT, q->to);
+	return err_errno(err, code, "cannot %s %s", what, q->to);
+}
+
 static int open_layout(struct layout *l, struct err *err)
 {
 	const struct export_oci *q = l->q;
 	int r = 0;
 
 	if (q->name && mkdirat(q->dir_fd, q->name, 0755) < 0 && errno != EEXIST)
-		return err_errno(err, errno, "cannot make %s", q->to);
+		return cannot(q, "make", errno, err);
 	l->fd = openat(q->dir_fd, q->name ? q->name : ".",
 		       O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (l->fd < 0)
-		return err_errno(err, errno, "cannot open %s", q->to);
+		return cannot(q, "open", errno, err);
 	r = lock_fd(l->fd, false);
 	if (r == -EWOULDBLOCK)
 		return err_set(err, EBUSY,
 			       "somebody else is writing to %s; try again "
 			       "when they are done",
 			       q->to);
-	return r < 0 ? err_errno(err, r, "cannot lock %s", q->to) : 0;
+	return r < 0 ? cannot(q, "lock", -r, err) : 0;
 }
 
 /* By steps: what is there may be a link. */

@@ -48,6 +48,8 @@ int restore_fail(struct restore *r, int code, const struct place *place,
 
 	if (code == -ECANCELED)
 		(void)err_set(&err, code, "the restore was stopped");
+	else if (code == -EACCES && caller_is_kept_out(r->q->dir_fd))
+		(void)err_set(&err, code, "%.600s " CALLER_KEPT_OUT, r->q->to);
 	else if (place_path(r, place, name, &path) < 0)
 		(void)err_oom(&err);
 	else

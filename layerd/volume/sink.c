@@ -10,6 +10,7 @@
 #include "util/cleanup.h"
 #include "util/fd.h"
 #include "util/transfer.h"
+#include "volume/caller.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -60,7 +61,11 @@ int sink_open(struct sink *s, int fd, struct err *err)
 	int flags = fcntl(fd, F_GETFL);
 
 	if (flags < 0 || fstat(fd, &st) < 0)
-		return err_errno(err, errno, "cannot examine the output");
+		return errno == EACCES && caller_is_kept_out(fd)
+			       ? err_set(err, EACCES,
+					 "the output " CALLER_KEPT_OUT)
+			       : err_errno(err, errno,
+					   "cannot examine the output");
 	if ((flags & O_ACCMODE) == O_RDONLY || flags & O_PATH)
 		return err_set(err, EINVAL, "the output is not writable");
 	if (S_ISREG(st.st_mode))

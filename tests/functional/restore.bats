@@ -294,6 +294,33 @@ let_nobody_in() {
 	[ "$(stat -c %u:%g:%a "$T/roots-own/file")" = 5:6:6755 ]
 }
 
+# FUSE lets a process in by all its user ids, and the daemon's are root's.
+@test "a FUSE mount that keeps the daemon out is told, with what helps" {
+	local nobody
+
+	[ -c /dev/fuse ] || skip "there is no /dev/fuse"
+	mkdir src own
+	echo data >src/file
+	layerctl -q new v --from src
+	let_nobody_in
+	nobody=("${NOBODY[@]}" "$BUILD/tools/layerctl")
+	python3 "$HELPER_DIR/own-fuse.py" own 65534 3>&- &
+	wait_for "${NOBODY[*]} test -f own/file"
+	for to in own own/new own/file; do
+		fails 6 'own.*is on a FUSE file system.*-o allow_other' \
+			"${nobody[@]}" restore --overwrite v:/file "$to"
+	done
+	fails 6 'own.*is on a FUSE file system.*-o allow_other' \
+		"${nobody[@]}" export v --oci own
+	fails 6 'the output is on a FUSE file system.*-o allow_other' \
+		"${NOBODY[@]}" sh -c "'$BUILD/tools/layerctl' export v >>own/file"
+	# Another refusal is what it is.
+	mkdir -m 700 ours
+	fails 6 'Permission denied' "${nobody[@]}" restore v ours/new
+	umount own
+	wait
+}
+
 @test "a default ACL of DEST does not get into what is restored" {
 	mkdir -p src/dir
 	echo a >src/file
