@@ -7,6 +7,7 @@
 #include "volume/restore.h"
 
 #include "util/cleanup.h"
+#include "util/fault.h"
 #include "volume/restore-private.h"
 #include "volume/tree-data.h"
 
@@ -174,7 +175,9 @@ static void start_thread(struct restore *r, pthread_t *threads, size_t *n,
 	int k;
 
 	pthread_mutex_lock(&r->lock);
-	k = pthread_create(&threads[*n], NULL, main, r);
+	k = -fault_point("restore.thread");
+	if (k == 0)
+		k = pthread_create(&threads[*n], NULL, main, r);
 	if (k == 0) {
 		r->running++;
 		++*n;

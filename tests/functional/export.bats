@@ -190,6 +190,28 @@ while True:
 	[ "$(ls -A to)" = out.tar ]
 }
 
+@test "what is exported is as readable as the caller wants it" {
+	local mask want how
+
+	make_versions
+	for how in "layerctl -q" "python3 $HELPER_DIR/no-tmpfile.py layerctl -q"; do
+		for mask in 022 027 077; do
+			want=$(printf %o $((0666 & ~0$mask)))
+			(umask "$mask"; $how export v --tar out.tar)
+			[ "$(stat -c %a out.tar)" = "$want" ]
+			# A file that is replaced keeps its mode.
+			chmod 604 out.tar
+			(umask "$mask"; $how export v --tar out.tar --force)
+			[ "$(stat -c %a out.tar)" = 604 ]
+			rm out.tar
+		done
+	done
+	# The daemon writes an image, for all to read as others' tools do.
+	(umask 077; layerctl -q export v --oci images)
+	[ -z "$(find images -type d ! -perm 755)" ]
+	[ -z "$(find images -type f ! -perm 644)" ]
+}
+
 @test "a reader that goes away, or never reads, disturbs nobody" {
 	mkdir src
 	head -c 8M /dev/urandom >src/large

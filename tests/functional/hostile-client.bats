@@ -153,6 +153,12 @@ served_beside() {
 	daemon_is_well 64
 }
 
+@test "a client that goes away from a pipe which others read, too" {
+	make_daemon
+	hostile shared-pipe
+	daemon_is_well 64
+}
+
 @test "many calls at once on one connection" {
 	make_daemon
 	hostile pipelined

@@ -7,12 +7,14 @@ not as it must be. The caller checks that the daemon lives and serves others.
 """
 
 import array
+import fcntl
 import json
 import os
 import random
 import re
 import select
 import socket
+import struct
 import sys
 import time
 
@@ -372,6 +374,43 @@ def gone():
     while data := os.read(reader, 1 << 20):
         size += len(data)
     print(size)
+
+
+def descriptions(pid, file):
+    """The flags with which a process has a file open."""
+    flags = []
+    for fd in os.listdir("/proc/%d/fd" % pid):
+        try:
+            if os.readlink("/proc/%d/fd/%s" % (pid, fd)) == file:
+                with open("/proc/%d/fdinfo/%s" % (pid, fd)) as f:
+                    flags.append(int(re.search(r"flags:\s*(\d+)",
+                                               f.read())[1], 8))
+        except OSError:
+            pass
+    return flags
+
+
+def shared_pipe():
+    """Imports from a pipe that others may read, and goes away."""
+    reader, writer = os.pipe()
+    c = Connection()
+    pid, _, _ = struct.unpack("3i", c.s.getsockopt(
+        socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    c.send_call("io.layerd.New", {"name": "shared", "from": "pipe"}, [reader])
+    file = os.readlink("/proc/self/fd/%d" % reader)
+    # They may take what the daemon was woken for: it must not wait in read(2),
+    # and O_NONBLOCK on their own description would be a surprise to them.
+    deadline = time.monotonic() + PATIENCE
+    while not any(f & os.O_NONBLOCK for f in descriptions(pid, file)):
+        assert time.monotonic() < deadline, descriptions(pid, file)
+        time.sleep(0.05)
+    assert not fcntl.fcntl(reader, fcntl.F_GETFL) & os.O_NONBLOCK
+    os.write(writer, b"x")
+    os.close(reader)
+    c.close()
+    poll = select.poll()
+    poll.register(writer, 0)
+    assert poll.poll(PATIENCE * 1000), "the daemon still reads"
 
 
 def idle():

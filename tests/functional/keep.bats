@@ -68,6 +68,20 @@ make_versions() {
 	json_is 20 '.tags | length' layerctl tag v
 }
 
+@test "reset minds no lease of a session that is gone" {
+	local file=state/store/volumes/v/head.json
+
+	make_versions
+	fails 5 'volume v has session' layerctl reset v v@1
+	reboot
+	jq -e '.lease.session' "$file" >/dev/null
+	rm -r state/sessions/*
+	json_is '"v@3"' .version.reference layerctl reset v v@1
+	layerctl mount v m
+	[ "$(cat m/f)" = 1 ]
+	layerctl unmount v
+}
+
 @test "reset makes an older version the newest, and loses none" {
 	make_versions
 	fails 5 'volume v has session' layerctl reset v v@1

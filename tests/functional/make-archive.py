@@ -434,6 +434,16 @@ def setuid():
 
 
 @made
+def misplaced_attributes():
+    user = {"SCHILY.xattr.user.x": "y"}
+    t = Tar()
+    t.add("file", b"f", pax=user)
+    t.add("link", type=tarfile.SYMTYPE, target="file", pax=user)
+    t.add("fifo", type=tarfile.FIFOTYPE, pax=user)
+    return t.end()
+
+
+@made
 def no_entries():
     return bytes(10240)
 

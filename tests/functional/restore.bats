@@ -361,6 +361,37 @@ let_nobody_in() {
 	umount small
 }
 
+# Which one it is the machine's cores decide; the last one is past them all.
+@test "a restore that gets too few threads fails, and the next one does not" {
+	local i n
+
+	mkdir src
+	echo data >src/file
+	layerctl -q new v --from src
+	expect v
+	for n in 1 2 3 4 5 6 7; do
+		stop_daemon
+		export LAYERD_FAULT=restore.thread:$n LAYERD_FAULT_ERRNO=11
+		timeout 60 layerctl restore v out 2>said || {
+			grep -q 'cannot start a thread' said
+			unset LAYERD_FAULT LAYERD_FAULT_ERRNO
+			layerctl -q restore v out --overwrite
+		}
+		restored out
+		rm -r out
+	done
+}
+
+# Linux allows user.* on files and directories alone.
+@test "attributes that an archive has in the wrong place are left out" {
+	python3 "$HELPER_DIR/make-archive.py" misplaced-attributes a.tar
+	layerctl -q new v --from a.tar
+	json_is 2 .omitted.attributes layerctl restore v out
+	[ "$(readlink out/link)" = file ]
+	[ -p out/fifo ]
+	[ "$(getfattr -n user.x --only-values out/file)" = y ]
+}
+
 # The tool's sentence, whatever ended the daemon, and a part that is less than
 # all: then the rest.
 is_part() {

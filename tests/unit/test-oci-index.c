@@ -94,6 +94,30 @@ static void test_a_name_is_taken_from_another_only_by_force(void **state)
 		"\"}," MINE "]}");
 }
 
+/* Which others may write, and nobody can tell which one is meant. */
+static void test_a_name_that_two_images_have_stays_with_one(void **state)
+{
+	static const char other[] =
+		"{\"digest\":\"sha256:" B64 "\"," REF "\"mine\"}}";
+	static const char nameless[] = "{\"digest\":\"sha256:" B64 "\"}";
+	char before[1000], want[1000];
+	struct err err;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		_cleanup_free_ char *after = NULL;
+
+		(void)snprintf(before, sizeof(before),
+			       "{\"schemaVersion\":2,\"manifests\":[%s,%s]}",
+			       i ? MINE : other, i ? other : MINE);
+		(void)snprintf(want, sizeof(want),
+			       "{\"schemaVersion\":2,\"manifests\":[%s,%s]}",
+			       i ? MINE : nameless, i ? nameless : MINE);
+		assert_int_equal(add(before, false, &after, &err), -EEXIST);
+		assert_added(before, true, want);
+	}
+}
+
 static void test_what_is_no_index_is_refused(void **state)
 {
 	static const char *const bad[] = {
@@ -142,6 +166,8 @@ int main(void)
 		cmocka_unit_test(test_an_image_that_is_there_is_not_added),
 		cmocka_unit_test(
 			test_a_name_is_taken_from_another_only_by_force),
+		cmocka_unit_test(
+			test_a_name_that_two_images_have_stays_with_one),
 		cmocka_unit_test(test_what_is_no_index_is_refused),
 		cmocka_unit_test(test_names_are_those_of_the_specification),
 	};
