@@ -102,10 +102,10 @@ static la_ssize_t on_read(struct archive *a, void *ctx, const void **ret)
 	ssize_t n = read_source(in, in->in, sizeof(in->in));
 
 	*ret = in->in;
-	if (n < 0)
+	if (n < 0) {
 		in->failed = (int)n;
-	if (n < 0)
 		archive_set_error(a, (int)-n, "cannot be read");
+	}
 	return n;
 }
 
