@@ -4,53 +4,17 @@
 # random.bats compares the differences of random histories with a model.
 
 load helper
+load differences
 
-# Two versions of v with one of each difference.
 make_versions() {
-	mkdir -p src/dir/below src/gone src/moved src/same
-	echo content >src/content
-	echo mode >src/mode
-	echo owner >src/owner
-	echo time >src/time
-	echo xattr >src/xattr
-	echo type >src/type
-	echo removed >src/removed
-	echo "some text of its own" >src/moved/old-name
-	echo gone >src/gone/file
-	echo same >src/same/file
-	ln -s there src/link
-	layerctl new v --from src
-	layerctl mount v m
-	echo other >m/content
-	chmod 600 m/mode
-	chown 7:8 m/owner
-	touch -d 2001-02-03 m/time
-	setfattr -n user.a -v b m/xattr
-	rm -r m/type m/removed m/gone
-	mkdir m/type m/added
-	echo new >m/added/file
-	mv m/moved/old-name m/dir/below/new-name
-	ln -sf elsewhere m/link
+	make_volume
+	change_mount
 	layerctl commit v
 }
 
 @test "diff names every kind of difference" {
 	make_versions
-	cat >want <<-'E'
-		A  added/
-		A  added/file
-		M  content  (content, time)
-		R  moved/old-name -> dir/below/new-name
-		D  gone/
-		D  gone/file
-		M  link  (content, time)
-		M  mode  (mode)
-		M  owner  (owner)
-		D  removed
-		M  time  (time)
-		M  type/  (type)
-		M  xattr  (xattr)
-	E
+	all_differences >want
 	layerctl diff v@1 v@2 >got
 	diff want got
 	layerctl diff v@1 v >got
