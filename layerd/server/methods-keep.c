@@ -66,8 +66,8 @@ int method_untag(struct call *c)
 			    "%s is no tag; one is named as NAME:TAG",
 			    reference);
 	if (r == 0)
-		r = volume_untag(c->host, parsed.volume, parsed.tag, &previous,
-				 &c->err);
+		r = volume_untag(c->host, parsed.volume, parsed.tag, NULL,
+				 &previous, &c->err);
 	if (r < 0)
 		return r;
 	c->reply = json_pack("{s:s, s:o}", "reference", reference, "version",

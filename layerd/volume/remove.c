@@ -17,6 +17,8 @@
  *     takes that lock.
  *  4. A version goes as its number says that it was removed. That is durable
  *     before the call returns, as the collector deletes what it was made of.
+ *  5. A tag that a version was named by goes after it, and only while it still
+ *     stands for that version: tags are moved without the lock.
  */
 #include "volume/remove.h"
 
@@ -125,6 +127,14 @@ int volume_remove_all(struct host *h, const char *name, uint64_t *ret_versions,
 		*ret_versions = numbers.n - numbers.removed;
 	return r == 0 ? fault_point("rm.removed") : r;
 }
+
+struct removal {
+	const struct reference *ref;
+	bool force;
+	pid_t caller;
+	struct digest tagged; /* the version that the tag stood for */
+	uint64_t versions;
+};
 
 struct needed {
 	const struct volume *volume;
@@ -235,14 +245,15 @@ static int check_there(struct host *h, const char *name, struct err *err)
 	return r == 0 && !numbers.n ? -ENOENT : r;
 }
 
-static int remove_volume(struct host *h, const char *name, bool force,
-			 pid_t caller, uint64_t *ret_versions, struct err *err)
+static int remove_volume(struct host *h, struct removal *removal,
+			 struct err *err)
 {
+	const char *name = removal->ref->volume;
 	int r = check_there(h, name, err);
 
 	if (r == 0)
-		r = mark_removed(h, name, force, caller, err);
-	return r < 0 ? r : volume_remove_all(h, name, ret_versions, err);
+		r = mark_removed(h, name, removal->force, removal->caller, err);
+	return r < 0 ? r : volume_remove_all(h, name, &removal->versions, err);
 }
 
 /* Tags of the version but the one that it was named by, if any. */
@@ -373,31 +384,31 @@ static const struct digest *tagged(const struct volume *v, const char *tag)
 
 /* All but the tag. */
 static int remove_tagged(struct host *h, const struct volume *v,
-			 const struct reference *ref, pid_t caller,
-			 uint64_t *ret_versions, struct err *err)
+			 struct removal *removal, struct err *err)
 {
 	_cleanup_(numbers_release) struct numbers numbers = {0};
-	const struct digest *version = tagged(v, ref->tag);
+	const char *tag = removal->ref->tag;
+	const struct digest *version = tagged(v, tag);
 	int r;
 
 	if (!version)
-		return volume_no_tag(v, ref->tag, err);
+		return volume_no_tag(v, tag, err);
 	r = select_numbers(h, v, version, &numbers, err);
 	if (r == 0)
-		r = refuse_version(h, v, version, ref->tag, caller, err);
+		r = refuse_version(h, v, version, tag, removal->caller, err);
 	for (size_t i = 0; r == 0 && i < numbers.n; i++)
 		r = remove_number(h, v->name, numbers.items[i], err);
-	if (r == 0)
-		*ret_versions = numbers.n;
+	removal->tagged = *version;
+	removal->versions = numbers.n;
 	return r;
 }
 
 /* -ENOENT without a sentence when there is no such volume. */
-static int remove_version(struct host *h, const struct reference *ref,
-			  pid_t caller, uint64_t *ret_versions, struct err *err)
+static int remove_version(struct host *h, struct removal *removal,
+			  struct err *err)
 {
 	_cleanup_(volume_freep) struct volume *v = NULL;
-	int r = volume_read(h, ref->volume, &v, err);
+	int r = volume_read(h, removal->ref->volume, &v, err);
 
 	if (r < 0)
 		return r;
@@ -405,10 +416,10 @@ static int remove_version(struct host *h, const struct reference *ref,
 		return -ENOENT;
 	if (v->moving_to || v->moving_from)
 		return -ESTALE;
-	if (ref->kind == REFERENCE_TAG)
-		return remove_tagged(h, v, ref, caller, ret_versions, err);
-	*ret_versions = 1;
-	return remove_at(h, v, ref, caller, err);
+	if (removal->ref->kind == REFERENCE_TAG)
+		return remove_tagged(h, v, removal, err);
+	removal->versions = 1;
+	return remove_at(h, v, removal->ref, removal->caller, err);
 }
 
 /* Completes a rename, of either name, that was cut short. *missing says when
@@ -427,9 +438,9 @@ static int settle(struct host *h, const char *name, struct err *missing,
 	return v->unsettled ? volume_save(h, v, err) : 0;
 }
 
-static int try_remove(struct host *h, const struct reference *ref, bool force,
-		      pid_t caller, uint64_t *ret_versions, struct err *err)
+static int try_remove(struct host *h, struct removal *removal, struct err *err)
 {
+	const struct reference *ref = removal->ref;
 	struct err missing = ERR_INIT;
 	int r = settle(h, ref->volume, &missing, err);
 
@@ -437,10 +448,9 @@ static int try_remove(struct host *h, const struct reference *ref, bool force,
 		return r;
 	pthread_rwlock_wrlock(&h->volumes_lock);
 	if (ref->kind == REFERENCE_NEWEST)
-		r = remove_volume(h, ref->volume, force, caller, ret_versions,
-				  err);
+		r = remove_volume(h, removal, err);
 	else
-		r = remove_version(h, ref, caller, ret_versions, err);
+		r = remove_version(h, removal, err);
 	pthread_rwlock_unlock(&h->volumes_lock);
 	if (r != -ENOENT || err->code)
 		return r;
@@ -449,10 +459,12 @@ static int try_remove(struct host *h, const struct reference *ref, bool force,
 }
 
 /* The tag goes last: until then the command can be repeated. */
-static int untag(struct host *h, const struct reference *ref, struct err *err)
+static int untag(struct host *h, const struct removal *removal, struct err *err)
 {
+	const struct reference *ref = removal->ref;
 	struct digest previous;
-	int r = volume_untag(h, ref->volume, ref->tag, &previous, err);
+	int r = volume_untag(h, ref->volume, ref->tag, &removal->tagged,
+			     &previous, err);
 
 	return r == 0 ? fault_point("rm.untagged") : r;
 }
@@ -460,6 +472,7 @@ static int untag(struct host *h, const struct reference *ref, struct err *err)
 int volume_remove(struct host *h, const struct reference *ref, bool force,
 		  pid_t caller, uint64_t *ret_versions, struct err *err)
 {
+	struct removal removal = {.ref = ref, .force = force, .caller = caller};
 	struct err problem = ERR_INIT;
 	int r = -ESTALE;
 
@@ -471,7 +484,7 @@ int volume_remove(struct host *h, const struct reference *ref, bool force,
 			       "(\"layerctl show\" tells where it was sealed)");
 	for (int i = 0; r == -ESTALE && i < TRIES; i++) {
 		problem = ERR_INIT;
-		r = try_remove(h, ref, force, caller, ret_versions, &problem);
+		r = try_remove(h, &removal, &problem);
 	}
 	if (r == -ESTALE)
 		return err_set(err, r,
@@ -483,7 +496,11 @@ int volume_remove(struct host *h, const struct reference *ref, bool force,
 		return problem.code ? err_set(err, r, "%s", problem.text) : r;
 	/* Nobody is told of what is in the catalog alone. */
 	(void)catalog_forget_entries(h->catalog, ref->volume, NULL);
-	return ref->kind == REFERENCE_TAG ? untag(h, ref, err) : 0;
+	if (ref->kind == REFERENCE_TAG)
+		r = untag(h, &removal, err);
+	if (r == 0)
+		*ret_versions = removal.versions;
+	return r;
 }
 
 /* With the lock held. */

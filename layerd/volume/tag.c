@@ -75,10 +75,12 @@ int volume_no_tag(const struct volume *v, const char *tag, struct err *err)
 		       nearest.found ? "?" : "", v->name);
 }
 
-/* One change of a tag; without a version it is taken away. */
+/* One change of a tag. */
 struct change {
 	struct host *host;
 	const char *tag;
+	/* That it is to stand for; when it is taken away, that it has to stand
+	 * for, or NULL. */
 	const struct digest *version;
 	bool move;
 	bool moved;
@@ -122,6 +124,9 @@ static int unset(struct volume *v, void *ctx, struct err *err)
 	if (!found)
 		return volume_no_tag(v, c->tag, err);
 	c->previous = v->tags[at].version;
+	c->moved = c->version && !digest_equal(&c->previous, c->version);
+	if (c->moved)
+		return 0;
 	drop(v, at);
 	return VOLUME_CHANGED;
 }
@@ -144,11 +149,19 @@ int volume_tag(struct host *h, const char *volume, const char *tag,
 }
 
 int volume_untag(struct host *h, const char *volume, const char *tag,
-		 struct digest *ret_previous, struct err *err)
+		 const struct digest *version, struct digest *ret_previous,
+		 struct err *err)
 {
-	struct change c = {.tag = tag};
+	struct change c = {.tag = tag, .version = version};
+	char hex[DIGEST_HEX_SIZE];
 	int r = volume_change(h, volume, unset, &c, err);
 
+	if (r == 0 && c.moved)
+		return err_set(err, ESTALE,
+			       "%s:%s was moved to version sha256:%.12s "
+			       "meanwhile and is kept; run the command again "
+			       "to remove that one",
+			       volume, tag, digest_hex(&c.previous, hex));
 	if (r == 0)
 		*ret_previous = c.previous;
 	return r;

@@ -16,9 +16,11 @@ int volume_tag(struct host *h, const char *volume, const char *tag,
 	       const struct digest *version, bool move, bool *ret_moved,
 	       struct digest *ret_previous, struct err *err);
 
-/* Takes a tag away. -ENOENT with a sentence. */
+/* Takes a tag away; with a version (may be NULL) only while it stands for that
+ * one, else -ESTALE. -ENOENT with a sentence. */
 int volume_untag(struct host *h, const char *volume, const char *tag,
-		 struct digest *ret_previous, struct err *err);
+		 const struct digest *version, struct digest *ret_previous,
+		 struct err *err);
 
 /* -ENOENT, with a sentence that asks for the tag that was meant, if one is
  * near. */
