@@ -69,10 +69,10 @@ static int open_dir(int dir_fd, const char *path, DIR **ret)
 }
 
 /*
- * The next plain file or directory that can be part of a key; 0 at the end, 1
- * with *ret_name and *ret_st.
+ * The next name that can be part of a key, unless all is set of a plain file or
+ * directory; 0 at the end, 1 with *ret_name and *ret_st.
  */
-static int next(DIR *dir, const char **ret_name, struct stat *ret_st)
+static int next(DIR *dir, bool all, const char **ret_name, struct stat *ret_st)
 {
 	for (;;) {
 		struct dirent *e;
@@ -89,7 +89,8 @@ static int next(DIR *dir, const char **ret_name, struct stat *ret_st)
 				continue;
 			return -errno;
 		}
-		if (!S_ISREG(ret_st->st_mode) && !S_ISDIR(ret_st->st_mode))
+		if (!all && !S_ISREG(ret_st->st_mode) &&
+		    !S_ISDIR(ret_st->st_mode))
 			continue;
 		*ret_name = e->d_name;
 		return 1;
@@ -109,9 +110,38 @@ static bool append(char path[static STORE_KEY_MAX], size_t size,
 	return true;
 }
 
+/* Whether what is found so deep, the top's own names being 1, may be there. */
+static bool belongs(const struct beneath_walk *w, unsigned int level,
+		    const struct stat *st)
+{
+	if (!w->levels)
+		return true;
+	return level < w->levels ? S_ISDIR(st->st_mode) : S_ISREG(st->st_mode);
+}
+
+static int fail_place(const struct beneath_walk *w, const char *path,
+		      unsigned int level, struct err *err)
+{
+	return err_set(err, EBADMSG,
+		       "the store at %s is damaged: %s is no %s; look at what "
+		       "stands in its way",
+		       w->top, path,
+		       level < w->levels ? "directory" : "plain file");
+}
+
+static int fail_missing(const struct beneath_walk *w, const char *path,
+			struct err *err)
+{
+	return err_set(err, EBADMSG,
+		       "the store at %s is damaged: it has no directory %s; "
+		       "restore that from a copy of the store, or make an "
+		       "empty one if nothing was ever in it",
+		       w->top, path);
+}
+
 /* Recursion ends where paths are too long for keys. */
 static int walk(const struct beneath_walk *w, char path[static STORE_KEY_MAX],
-		struct err *err)
+		unsigned int level, struct err *err)
 {
 	_cleanup_(closedirp) DIR *dir = NULL;
 	size_t size = strlen(path);
@@ -121,14 +151,16 @@ static int walk(const struct beneath_walk *w, char path[static STORE_KEY_MAX],
 
 	r = open_dir(w->fd, path, &dir);
 	if (r == -ENOENT)
-		return 0;
+		return w->levels && level == 1 ? fail_missing(w, path, err) : 0;
 	if (r < 0)
 		return fail_list(w->top, path, r, err);
-	while ((r = next(dir, &name, &st)) > 0) {
+	while ((r = next(dir, w->levels, &name, &st)) > 0) {
 		if (!append(path, size, name))
 			continue;
-		if (S_ISDIR(st.st_mode))
-			r = walk(w, path, err);
+		if (!belongs(w, level, &st))
+			r = fail_place(w, path, level, err);
+		else if (S_ISDIR(st.st_mode))
+			r = walk(w, path, level + 1, err);
 		else
 			r = w->fn(path, (uint64_t)st.st_size, w->ctx, err);
 		path[size] = 0;
@@ -146,7 +178,7 @@ int beneath_walk(const struct beneath_walk *w, const char *path,
 	if (strlen(path) >= sizeof(copy))
 		return -EINVAL;
 	memcpy(copy, path, strlen(path) + 1);
-	return walk(w, copy, err);
+	return walk(w, copy, 1, err);
 }
 
 static int stop_at_first(const char *key, uint64_t size, void *ctx,
@@ -167,7 +199,7 @@ static int has_file(const struct beneath_walk *w, char *path, bool *ret,
 	int r;
 
 	*ret = false;
-	r = walk(&look, path, err);
+	r = walk(&look, path, 1, err);
 	return *ret ? 0 : r;
 }
 
@@ -188,7 +220,7 @@ int beneath_names(const struct beneath_walk *w, const char *path,
 		return 0;
 	if (r < 0)
 		return fail_list(w->top, path, r, err);
-	while ((r = next(dir, &name, &st)) > 0) {
+	while ((r = next(dir, false, &name, &st)) > 0) {
 		bool report = true;
 
 		if (!append(below, strlen(path), name))

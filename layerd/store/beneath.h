@@ -22,11 +22,14 @@ struct beneath_walk {
 	const char *top; /* names the store in sentences */
 	store_key_fn fn;
 	void *ctx;
+	unsigned int levels; /* see beneath_walk() */
 };
 
 /*
  * Calls fn with the path and size of each plain file below path whose path is a
  * valid key; the first negative result ends the walk. A missing path is empty.
+ * With levels path has to be there, with so many names to each file's: anything
+ * else with the name of a part of a key is -EBADMSG with a sentence.
  */
 int beneath_walk(const struct beneath_walk *w, const char *path,
 		 struct err *err);

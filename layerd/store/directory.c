@@ -12,6 +12,32 @@
 
 DEFINE_CLEANUP(DIR *, closedir)
 
+int directory_make(const char *path)
+{
+	_cleanup_free_ char *copy = strdup(path);
+
+	if (!copy)
+		return -ENOMEM;
+	for (char *p = copy + 1;; p++) {
+		char c = *p;
+		int r;
+
+		if (c != '/' && c)
+			continue;
+		*p = 0;
+		if (mkdir(copy, 0700) == 0) {
+			r = fsync_parent_at(AT_FDCWD, copy);
+			if (r < 0)
+				return r;
+		} else if (errno != EEXIST) {
+			return -errno;
+		}
+		if (!c)
+			return 0;
+		*p = c;
+	}
+}
+
 int directory_is_empty(int fd, bool (*ignored)(const char *name), bool *ret)
 {
 	_cleanup_(closedirp) DIR *dir = NULL;

@@ -10,6 +10,9 @@
 /* Held by who changes a record in its directory. */
 #define DIRECTORY_LOCK ".lock"
 
+/* Makes the directory at path and what is missing above it, all durable. */
+int directory_make(const char *path);
+
 /* Whether a directory has no names but those that ignored says. */
 int directory_is_empty(int fd, bool (*ignored)(const char *name), bool *ret);
 

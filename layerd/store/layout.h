@@ -16,6 +16,9 @@
  *   damaged/HEX               a mark for packs/HH/HEX
  *   gc/HOST                   what that host is about to delete, a key a line
  *
+ * volumes/ is made with the store, before anything else, as all that is named
+ * nowhere below it is deleted some time.
+ *
  * Each object is named by the SHA-256 of its bytes, except for places and what
  * is below volumes, damaged and gc, so a reader can tell whether it is whole.
  * An object appears whole or not at all, and all that it refers to is there

@@ -42,9 +42,10 @@ struct store_ops {
 	int (*upload_finish)(struct store_upload *u, const char *key,
 			     struct err *err);
 	void (*upload_free)(struct store_upload *u);
-	/* prefix comes without its slash. */
-	int (*list)(struct store *s, const char *prefix, store_key_fn fn,
-		    void *ctx, struct err *err);
+	/* prefix comes without its slash; levels is that of store_list_all(),
+	 * 0 for store_list(). */
+	int (*list)(struct store *s, const char *prefix, unsigned int levels,
+		    store_key_fn fn, void *ctx, struct err *err);
 	int (*list_names)(struct store *s, const char *prefix, store_key_fn fn,
 			  void *ctx, struct err *err);
 	int (*remove)(struct store *s, const char *key, struct err *err);

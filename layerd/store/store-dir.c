@@ -322,11 +322,14 @@ static void dir_upload_free(struct store_upload *upload)
 	free(u);
 }
 
-static int dir_list(struct store *s, const char *prefix, store_key_fn fn,
-		    void *ctx, struct err *err)
+static int dir_list(struct store *s, const char *prefix, unsigned int levels,
+		    store_key_fn fn, void *ctx, struct err *err)
 {
-	struct beneath_walk w = {
-		.fd = as_dir(s)->fd, .top = s->name, .fn = fn, .ctx = ctx};
+	struct beneath_walk w = {.fd = as_dir(s)->fd,
+				 .top = s->name,
+				 .fn = fn,
+				 .ctx = ctx,
+				 .levels = levels};
 
 	return beneath_walk(&w, prefix, err);
 }
@@ -431,40 +434,13 @@ static const struct store_ops dir_ops = {
 	.tidy = dir_tidy,
 };
 
-/* Creates path and what is missing above it, all durable. */
-static int make_top(const char *path)
-{
-	_cleanup_free_ char *copy = strdup(path);
-
-	if (!copy)
-		return -ENOMEM;
-	for (char *p = copy + 1;; p++) {
-		char c = *p;
-		int r;
-
-		if (c != '/' && c)
-			continue;
-		*p = 0;
-		if (mkdir(copy, 0700) == 0) {
-			r = fsync_parent_at(AT_FDCWD, copy);
-			if (r < 0)
-				return r;
-		} else if (errno != EEXIST) {
-			return -errno;
-		}
-		if (!c)
-			return 0;
-		*p = c;
-	}
-}
-
 static int open_top(const char *path, bool create, int *ret_fd, struct err *err)
 {
 	int fd, r;
 
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0 && errno == ENOENT && create) {
-		r = make_top(path);
+		r = directory_make(path);
 		if (r < 0)
 			return err_errno(err, r, "cannot create a store at %s",
 					 path);
@@ -531,6 +507,32 @@ static int read_config(struct store_dir *d, struct buf *b, bool create,
 	return r;
 }
 
+static bool is_no_content(const char *name)
+{
+	return strcmp(name, STORE_CONFIG_KEY) == 0 || is_no_object(name);
+}
+
+/*
+ * The place of volumes is there before anything else, so that its lack is told
+ * from a loss. Durable, as all that comes after it is.
+ */
+static int make_volumes(struct store_dir *d, struct err *err)
+{
+	_cleanup_close_ int fd = -1;
+	bool empty;
+	int r = directory_is_empty(d->fd, is_no_content, &empty);
+
+	if (r < 0)
+		return err_errno(err, r, "cannot list %s", d->store.name);
+	if (!empty)
+		return 0;
+	fd = durable_open_dir(&d->durable, "volumes");
+	/* Of what cannot be written nothing is deleted either. */
+	if (fd == -EROFS)
+		return 0;
+	return fd < 0 ? fail_write(d, fd, "volumes", 0, err) : 0;
+}
+
 static int dir_new(struct store_dir **ret, const char *path, int fd)
 {
 	struct store_dir *d = calloc(1, sizeof(*d));
@@ -570,6 +572,8 @@ int store_open_dir(struct store **ret, const char *path, bool create,
 	r = read_config(d, &config, create, err);
 	if (r == 0)
 		r = store_config_decode(&config, path, s->id, err);
+	if (r == 0 && create)
+		r = make_volumes(d, err);
 	if (r < 0)
 		return r;
 	staged_collect(d->fd, STAGED_STALE_SECONDS, NULL, NULL);

@@ -230,7 +230,16 @@ int store_list(struct store *s, const char *prefix, store_key_fn fn, void *ctx,
 	char path[STORE_KEY_MAX];
 	int r = check_prefix(s, prefix, path, err);
 
-	return r < 0 ? r : s->ops->list(s, path, fn, ctx, err);
+	return r < 0 ? r : s->ops->list(s, path, 0, fn, ctx, err);
+}
+
+int store_list_all(struct store *s, const char *prefix, unsigned int levels,
+		   store_key_fn fn, void *ctx, struct err *err)
+{
+	char path[STORE_KEY_MAX];
+	int r = check_prefix(s, prefix, path, err);
+
+	return r < 0 ? r : s->ops->list(s, path, levels, fn, ctx, err);
 }
 
 int store_list_names(struct store *s, const char *prefix, store_key_fn fn,

@@ -103,6 +103,15 @@ typedef int (*store_key_fn)(const char *key, uint64_t size, void *ctx,
 			    struct err *err);
 int store_list(struct store *s, const char *prefix, store_key_fn fn, void *ctx,
 	       struct err *err);
+/*
+ * The same for who takes what is not listed as not there: below prefix, which
+ * has to be there, keys have so many names. What could hide one, be it
+ * something else in the place of a directory or of an object, is -EBADMSG with
+ * a sentence that names it. "volumes/" is there from the creation of a store
+ * on.
+ */
+int store_list_all(struct store *s, const char *prefix, unsigned int levels,
+		   store_key_fn fn, void *ctx, struct err *err);
 /* The names one level below prefix ("volumes/"), each once, without '/'. */
 int store_list_names(struct store *s, const char *prefix, store_key_fn fn,
 		     void *ctx, struct err *err);

@@ -5,6 +5,7 @@
 #include "store/layout.h"
 #include "util/cleanup.h"
 #include "volume/session.h"
+#include "volume/volume-private.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -210,10 +211,43 @@ static int add_session(const char *id, struct session *s,
 	return r;
 }
 
+static int ignore_key(const char *key, uint64_t size, void *ctx,
+		      struct err *err)
+{
+	(void)key;
+	(void)size;
+	(void)ctx;
+	(void)err;
+	return 0;
+}
+
 static int add_volume(const char *name, const struct volume *v,
 		      const struct err *problem, void *ctx)
 {
 	return fsck_volume(ctx, name, v, problem);
+}
+
+/* All of them, and what could hide one, or a number, from the listings. */
+static int add_volumes(struct fsck *f)
+{
+	struct err problem = ERR_INIT;
+	int hidden =
+		store_list_all(f->host->store, "volumes/", VOLUME_KEY_LEVELS,
+			       ignore_key, NULL, &problem);
+	int r;
+
+	if (hidden < 0 && hidden != -EBADMSG)
+		return err_set(f->err, hidden, "%s", problem.text);
+	if (hidden < 0 &&
+	    !fsck_found(f, "volumes", "damaged", "%s", problem.text))
+		return -ENOMEM;
+	r = volume_each(f->host, add_volume, f, f->err);
+	/* Where they cannot be listed at all, that is found already. */
+	if (r != -EBADMSG || hidden == 0)
+		return r;
+	if (f->err)
+		*f->err = ERR_INIT;
+	return 0;
 }
 
 static int add_reference(struct fsck *f, const char *text)
@@ -242,7 +276,7 @@ int fsck_collect(struct fsck *f)
 	if (reference)
 		r = add_reference(f, reference);
 	else
-		r = volume_each(f->host, add_volume, f, f->err);
+		r = add_volumes(f);
 	if (r == 0 && !reference)
 		r = session_each(f->host, add_session, f, f->err);
 	for (uint32_t i = 0; r == 0 && i < f->versions.n; i++)

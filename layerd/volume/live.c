@@ -298,7 +298,8 @@ int live_mark(struct host *h, const struct progress *progress, struct live *l,
 {
 	struct mark m = {
 		.host = h, .live = l, .progress = progress, .err = err};
-	int r = store_list(h->store, "volumes/", mark_key, &m, err);
+	int r = store_list_all(h->store, "volumes/", VOLUME_KEY_LEVELS,
+			       mark_key, &m, err);
 
 	if (r == 0)
 		r = session_each(h, mark_session, &m, err);

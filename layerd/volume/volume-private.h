@@ -9,6 +9,9 @@
  * removed, so that a lost number is told from it. */
 #define VOLUME_NUMBER_REMOVED "removed"
 
+/* Of volumes/NAME/head.json and volumes/NAME/SEQUENCE below "volumes/". */
+#define VOLUME_KEY_LEVELS 2
+
 /* The sentence that there is no such volume, which asks for the one that was
  * meant where one is near. -ENOENT. */
 int volume_not_found(struct host *h, const char *name, struct err *err);
