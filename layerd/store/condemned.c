@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What must hold: an object is either removed before a writer of it looks
- * whether it is there, or not removed at all.
+ * What must hold:
+ *  1. An object is either removed before a writer of it looks whether it is
+ *     there, or not removed at all.
+ *  2. While the set is held nothing is removed.
  */
 #include "store/condemned.h"
 
@@ -104,11 +106,43 @@ void condemned_take_back(struct condemned *c, const char *key)
 	pthread_mutex_unlock(&c->lock);
 }
 
+bool condemned_is_removed(struct condemned *c, enum store_kind kind,
+			  const struct digest *d)
+{
+	const struct condemned_item *item;
+	bool yes;
+
+	pthread_mutex_lock(&c->lock);
+	item = find(c, kind, d);
+	yes = item && item->state == CONDEMNED_REMOVED;
+	pthread_mutex_unlock(&c->lock);
+	return yes;
+}
+
+void condemned_hold(struct condemned *c)
+{
+	pthread_mutex_lock(&c->lock);
+	c->holders++;
+	while (c->removing)
+		pthread_cond_wait(&c->done, &c->lock);
+	pthread_mutex_unlock(&c->lock);
+}
+
+void condemned_let_go(struct condemned *c)
+{
+	pthread_mutex_lock(&c->lock);
+	c->holders--;
+	pthread_cond_broadcast(&c->done);
+	pthread_mutex_unlock(&c->lock);
+}
+
 bool condemned_begin(struct condemned *c, struct condemned_item *item)
 {
 	bool yes;
 
 	pthread_mutex_lock(&c->lock);
+	while (c->holders)
+		pthread_cond_wait(&c->done, &c->lock);
 	yes = item->state == CONDEMNED_WAITS;
 	if (yes)
 		c->removing = item;

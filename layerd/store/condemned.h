@@ -36,6 +36,7 @@ struct condemned {
 	struct condemned_item *items; /* sorted; borrowed from the collector */
 	size_t n;
 	const struct condemned_item *removing;
+	unsigned int holders;
 };
 
 /* For backends. */
@@ -61,9 +62,18 @@ void condemned_take_back(struct condemned *c, const char *key);
 bool condemned_keep(struct condemned *c, enum store_kind kind,
 		    const struct digest *d);
 
+/* Whether it is in the set and is gone. */
+bool condemned_is_removed(struct condemned *c, enum store_kind kind,
+			  const struct digest *d);
+
+/* Around the taking back of several objects: between the two none is removed.
+ * The first waits for the one that is being removed. */
+void condemned_hold(struct condemned *c);
+void condemned_let_go(struct condemned *c);
+
 /*
  * Around the removing of one object: false when it was taken back. Between the
- * two nobody writes it.
+ * two nobody writes it. Waits while others hold the set.
  */
 bool condemned_begin(struct condemned *c, struct condemned_item *item);
 void condemned_end(struct condemned *c, struct condemned_item *item,

@@ -14,7 +14,8 @@
  *     before a seal publishes it asks of each pack it reuses once more.
  *  3. What he finds by the name of a version that others publish meanwhile, or
  *     that the mark missed as the name was taken away, he takes back, with all
- *     that it needs, before he publishes (gc_keep_version()).
+ *     that it needs, before he publishes (gc_keep_version()). Nothing is
+ *     removed in the midst of that.
  *     A rename does so as well, as what it moves may be missed at both names.
  *  4. Whoever makes the same bytes anew takes the object back, or waits until
  *     it is removed and writes it (store/condemned.h).
