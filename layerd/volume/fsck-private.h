@@ -174,9 +174,16 @@ int fsck_add_name(struct fsck *f, const char *name, uint32_t *ret);
 int fsck_add_layer(struct fsck *f, const struct version_layer *pin,
 		   uint32_t user);
 
+/* For who only wants to know whether a listing goes well. */
+int fsck_ignore_key(const char *key, uint64_t size, void *ctx, struct err *err);
+
 /* fsck-volumes.c */
 int fsck_volume(struct fsck *f, const char *name, const struct volume *v,
 		const struct err *problem);
+
+/* One without a record that has versions; nothing is found of what is only half
+ * made. */
+int fsck_lost_volume(struct fsck *f, const char *name);
 
 /* fsck-packs.c: the number of a pack that something names. */
 int fsck_pack(struct fsck *f, const struct digest *digest, uint32_t *ret);

@@ -211,8 +211,7 @@ static int add_session(const char *id, struct session *s,
 	return r;
 }
 
-static int ignore_key(const char *key, uint64_t size, void *ctx,
-		      struct err *err)
+int fsck_ignore_key(const char *key, uint64_t size, void *ctx, struct err *err)
 {
 	(void)key;
 	(void)size;
@@ -227,13 +226,29 @@ static int add_volume(const char *name, const struct volume *v,
 	return fsck_volume(ctx, name, v, problem);
 }
 
+static int add_lost_volumes(struct fsck *f)
+{
+	_cleanup_volume_names_ struct volume_names names = {0};
+	int r = volume_names_list(f->host, &names, f->err);
+
+	for (size_t i = 0; r == 0 && i < names.n; i++) {
+		_cleanup_(volume_freep) struct volume *v = NULL;
+		struct err problem = ERR_INIT;
+
+		if (volume_read(f->host, names.items[i], &v, &problem) ==
+		    -ENOENT)
+			r = fsck_lost_volume(f, names.items[i]);
+	}
+	return r;
+}
+
 /* All of them, and what could hide one, or a number, from the listings. */
 static int add_volumes(struct fsck *f)
 {
 	struct err problem = ERR_INIT;
 	int hidden =
 		store_list_all(f->host->store, "volumes/", VOLUME_KEY_LEVELS,
-			       ignore_key, NULL, &problem);
+			       fsck_ignore_key, NULL, &problem);
 	int r;
 
 	if (hidden < 0 && hidden != -EBADMSG)
@@ -242,6 +257,9 @@ static int add_volumes(struct fsck *f)
 	    !fsck_found(f, "volumes", "damaged", "%s", problem.text))
 		return -ENOMEM;
 	r = volume_each(f->host, add_volume, f, f->err);
+	/* Whether a record is lost shows when all can be seen. */
+	if (r == 0 && hidden == 0)
+		r = add_lost_volumes(f);
 	/* Where they cannot be listed at all, that is found already. */
 	if (r != -EBADMSG || hidden == 0)
 		return r;
@@ -250,18 +268,33 @@ static int add_volumes(struct fsck *f)
 	return 0;
 }
 
+static int add_named_volume(struct fsck *f, const char *name)
+{
+	_cleanup_(volume_freep) struct volume *v = NULL;
+	struct err problem = ERR_INIT;
+	size_t before = f->n_findings;
+	int r = volume_load(f->host, name, &v, &problem);
+
+	if (r == 0)
+		return fsck_volume(f, name, v, NULL);
+	if (r == -ENOENT) {
+		int lost = fsck_lost_volume(f, name);
+
+		if (lost < 0 || f->n_findings > before)
+			return lost;
+	}
+	return err_set(f->err, r, "%s", problem.text);
+}
+
 static int add_reference(struct fsck *f, const char *text)
 {
 	_cleanup_resolved_ struct resolved found = {0};
-	_cleanup_(volume_freep) struct volume *v = NULL;
 	struct reference ref;
 	uint32_t number;
 	int r = reference_parse(text, &ref, f->err);
 
-	if (r == 0 && ref.kind == REFERENCE_NEWEST) {
-		r = volume_load(f->host, ref.volume, &v, f->err);
-		return r < 0 ? r : fsck_volume(f, ref.volume, v, NULL);
-	}
+	if (r == 0 && ref.kind == REFERENCE_NEWEST)
+		return add_named_volume(f, ref.volume);
 	if (r == 0)
 		r = reference_resolve(f->host, text, &found, f->err);
 	return r < 0 ? r

@@ -8,6 +8,10 @@
  * A number whose version was removed says so, and is no proof of others.
  * A number above the head's was given out for a seal that did not finish; that
  * it looks like the head's successor proves nothing, as nobody was told so.
+ *
+ * A record that is lost is made anew with the highest number as its head, be it
+ * one of these: the number is not given out twice then, and what it stands for
+ * was complete before it was there. Tags and labels are lost.
  */
 #include "volume/fsck-private.h"
 
@@ -15,10 +19,12 @@
 #include "util/cleanup.h"
 #include "util/fault.h"
 #include "volume/gc.h"
+#include "volume/session.h"
 #include "volume/volume-private.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <time.h>
 
 struct number {
 	uint64_t n;
@@ -31,8 +37,8 @@ struct number {
 struct numbers {
 	struct fsck *fsck;
 	const char *name;
-	const struct volume *volume; /* NULL: its record is damaged */
-	struct finding *record;	     /* that it is */
+	const struct volume *volume; /* NULL: its record cannot be read */
+	struct finding *record;	     /* that it cannot, or could not */
 	struct number *all;
 	size_t n;
 	size_t alloc;
@@ -353,6 +359,30 @@ static int prove_numbers(struct numbers *s)
 	return r;
 }
 
+static int load_numbers(struct numbers *s)
+{
+	char prefix[STORE_KEY_MAX];
+	int r;
+
+	snprintf(prefix, sizeof(prefix), "volumes/%.128s/", s->name);
+	r = store_list(s->fsck->host->store, prefix, add_number, s,
+		       s->fsck->err);
+	if (r == 0 && s->n)
+		qsort(s->all, s->n, sizeof(*s->all), compare_numbers);
+	for (size_t i = 0; r == 0 && i < s->n; i++)
+		r = read_number(s, &s->all[i]);
+	return r;
+}
+
+static int check_numbers(struct numbers *s)
+{
+	int r = s->volume ? prove_numbers(s) : 0;
+
+	if (r == 0)
+		r = add_versions(s);
+	return r == 0 && s->volume ? add_tags(s) : r;
+}
+
 int fsck_volume(struct fsck *f, const char *name, const struct volume *v,
 		const struct err *problem)
 {
@@ -372,15 +402,106 @@ int fsck_volume(struct fsck *f, const char *name, const struct volume *v,
 		if (volume_name_check(name, NULL) < 0)
 			return 0;
 	}
-	snprintf(key, sizeof(key), "volumes/%.128s/", name);
-	r = store_list(f->host->store, key, add_number, &s, f->err);
-	if (r == 0 && s.n)
-		qsort(s.all, s.n, sizeof(*s.all), compare_numbers);
-	for (size_t i = 0; r == 0 && i < s.n; i++)
-		r = read_number(&s, &s.all[i]);
-	if (r == 0 && v)
-		r = prove_numbers(&s);
+	r = load_numbers(&s);
+	return r == 0 ? check_numbers(&s) : r;
+}
+
+/* A session of this host goes on with what it has. */
+static int give_lease(struct numbers *s, struct volume *v, struct err *err)
+{
+	_cleanup_(session_freep) struct session *session = NULL;
+	struct host *h = s->fsck->host;
+	int r = session_find(h, s->name, false, &session, err);
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	v->lease_host = strdup(h->id);
+	v->lease_session = strdup(session->id);
+	v->lease_epoch = session->epoch;
+	return v->lease_host && v->lease_session ? 0 : err_oom(err);
+}
+
+/* With host->volumes_lock held for writing. */
+static int make_record(struct numbers *s, struct volume **ret, struct err *err)
+{
+	_cleanup_(volume_freep) struct volume *v = calloc(1, sizeof(*v));
+	int r;
+
+	if (!v || !(v->name = strdup(s->name)))
+		return err_oom(err);
+	v->has_head = true;
+	v->head = s->all[0].version;
+	v->sequence = s->all[0].n;
+	v->created = v->modified = time(NULL);
+	r = give_lease(s, v, err);
 	if (r == 0)
-		r = add_versions(&s);
-	return r == 0 && v ? add_tags(&s) : r;
+		r = volume_write_new(s->fsck->host, v, err);
+	if (r == 0)
+		*ret = TAKE_PTR(v);
+	return r;
+}
+
+static struct finding *record_found(struct numbers *s)
+{
+	char key[STORE_KEY_MAX];
+
+	store_key_head(key, s->name);
+	if (s->all[0].known)
+		return fsck_found(s->fsck, key, "missing",
+				  "the record is not in the store; restore it "
+				  "from a copy, or have the numbers make up "
+				  "for it, which know no tags and labels");
+	return fsck_found(s->fsck, key, "missing",
+			  "the record is not in the store, nor does the "
+			  "highest number tell a version; restore one of them "
+			  "from a copy");
+}
+
+/* With host->volumes_lock held for writing, so that nobody is just making or
+ * removing the volume. What a fork or import that was cut short leaves, which
+ * is its first number, is no damage. */
+static int find_record(struct numbers *s, struct volume **ret)
+{
+	_cleanup_(volume_freep) struct volume *there = NULL;
+	struct err problem = ERR_INIT;
+	struct fsck *f = s->fsck;
+	char prefix[STORE_KEY_MAX];
+	int r = volume_read(f->host, s->name, &there, &problem);
+
+	if (r != -ENOENT)
+		return 0;
+	r = load_numbers(s);
+	if (r < 0 || s->n == 0 || (s->n == 1 && s->all[0].n == 1))
+		return r;
+	/* No head is made of numbers of which a higher one may be hidden. */
+	r = store_list_all(f->host->store, store_prefix_volume(prefix, s->name),
+			   1, fsck_ignore_key, NULL, f->err);
+	if (r < 0)
+		return r;
+	s->record = record_found(s);
+	if (!s->record)
+		return -ENOMEM;
+	if (!s->all[0].known)
+		return 0;
+	s->record->state = FSCK_REPAIRABLE;
+	if (!f->options->repair)
+		return 0;
+	problem = ERR_INIT;
+	r = make_record(s, ret, &problem);
+	if (r == 0)
+		s->record->state = FSCK_REPAIRED;
+	return fsck_written(f, r, &problem);
+}
+
+int fsck_lost_volume(struct fsck *f, const char *name)
+{
+	_cleanup_(numbers_release) struct numbers s = {.fsck = f, .name = name};
+	_cleanup_(volume_freep) struct volume *v = NULL;
+	int r;
+
+	pthread_rwlock_wrlock(&f->host->volumes_lock);
+	r = find_record(&s, &v);
+	pthread_rwlock_unlock(&f->host->volumes_lock);
+	s.volume = v;
+	return r == 0 && s.record ? check_numbers(&s) : r;
 }

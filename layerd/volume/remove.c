@@ -543,8 +543,9 @@ static int check_leftovers(struct host *h, const char *name, struct err *err)
 	return err_set(err, EBADMSG,
 		       "volume %s has versions but no record volumes/%s/"
 		       "head.json, so nothing is deleted; restore the record "
-		       "from a copy of the store, or give the versions up with "
-		       "\"layerctl rm %s\"",
+		       "from a copy of the store, have it made anew with "
+		       "\"layerctl fsck --repair\", or give the versions up "
+		       "with \"layerctl rm %s\"",
 		       name, name, name);
 }
 

@@ -208,6 +208,40 @@ damage_again() {
 	check 0
 }
 
+@test "a record that is lost is made anew from the numbers" {
+	local file=$T/state/store/volumes/v/head.json both='["v@1","v@2"]'
+
+	make_volumes
+	layerctl tag v@1 one
+	rm "$file"
+	check 13
+	only volumes/v/head.json missing repairable "$both" '[]'
+	[ "$(jq .totals.orphans "$T/found")" = 0 ]
+	check 13 v
+	only volumes/v/head.json missing repairable "$both" '[]'
+	fails 9 'fsck --repair' layerctl gc
+	check 0 --repair
+	only volumes/v/head.json missing repaired "$both" '[]'
+	layerctl gc
+	all_is_whole
+	# A session goes on.
+	layerctl mount v "$T/m"
+	echo third >"$T/m/a"
+	rm "$file"
+	check 0 --repair
+	layerctl finalize v -m third
+	[ "$(layerctl cat v@3:a)" = third ]
+	is_version "$T/v.2" v@2
+	# Nothing says what the head was.
+	rm "$file"
+	echo text >"$STORE/volumes/v/3"
+	check 13 --repair
+	found volumes/v/head.json missing lost "$both" '[]'
+	# A fork that was cut short is not damage.
+	rm "$STORE"/volumes/v/[23]
+	check 0
+}
+
 @test "places are made anew from the packs alone" {
 	local places how
 
