@@ -79,11 +79,13 @@ static int try_place(struct search *s, struct wanted *w,
 	r = fsck_read_chunk(f, &s->reader, pack, e, s->data);
 	if (r < 0)
 		return r == -ENOMEM ? err_oom(f->err) : 0;
+	/* What nothing needs may be about to be deleted, and is no source when
+	 * it is by now. */
+	if (f->options->repair &&
+	    !condemned_keep(store_condemned(f->host->store), STORE_PACK, pack))
+		return 0;
 	w->source = SOURCE_PACK;
-	/* What nothing needs may be about to be deleted. */
-	w->placed = direct && (!f->options->repair ||
-			       condemned_keep(store_condemned(f->host->store),
-					      STORE_PACK, pack));
+	w->placed = direct;
 	w->from = *pack;
 	w->offset = e->offset;
 	w->length = e->length;
