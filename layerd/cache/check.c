@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #define PIECE ((size_t)1 << 20)
 
@@ -119,8 +120,8 @@ static int explain(struct cache *c, const struct digest *tar, struct err *err)
 		       "its files are not those that were found whole");
 }
 
-int cache_check_layer(struct cache *c, const struct digest *tar, bool read_data,
-		      const atomic_bool *stop, struct err *err)
+static int check_layer(struct cache *c, const struct digest *tar,
+		       bool read_data, const atomic_bool *stop, struct err *err)
 {
 	_cleanup_cache_entry_ struct cache_entry e = CACHE_ENTRY_INIT;
 	struct digest actual;
@@ -141,6 +142,43 @@ int cache_check_layer(struct cache *c, const struct digest *tar, bool read_data,
 		return err_set(err, EBADMSG,
 			       "its tarball does not have its digest");
 	return 0;
+}
+
+/* Whether a layer has another directory, or none, than fd is of. */
+static bool is_exchanged(const struct cache *c, const char *name, int fd)
+{
+	struct stat was, is;
+
+	return fstat(fd, &was) < 0 ||
+	       fstatat(c->fd, name, &is, AT_SYMLINK_NOFOLLOW) < 0 ||
+	       was.st_dev != is.st_dev || was.st_ino != is.st_ino;
+}
+
+/* A directory is emptied only after it has lost its name: what is damaged and
+ * still has it was not taken away while it was looked at. */
+int cache_check_layer(struct cache *c, const struct digest *tar, bool read_data,
+		      const atomic_bool *stop, struct err *err)
+{
+	char hex[DIGEST_HEX_SIZE];
+
+	digest_hex(tar, hex);
+	for (;;) {
+		/* Held, so that its inode is not that of another one. */
+		_cleanup_close_ int fd =
+			openat(c->fd, hex, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+		struct err problem = ERR_INIT;
+		int r;
+
+		if (fd < 0 && errno == ENOENT)
+			return CACHE_E_MISSING;
+		if (fd < 0)
+			return err_errno(err, errno, "the cache at %s",
+					 c->path);
+		r = check_layer(c, tar, read_data, stop, &problem);
+		if (r == -EBADMSG && is_exchanged(c, hex, fd))
+			continue;
+		return r < 0 ? err_set(err, r, "%s", problem.text) : r;
+	}
 }
 
 bool cache_read_object(struct cache *c, const struct digest *tar,
