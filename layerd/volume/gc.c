@@ -313,10 +313,21 @@ static int remove_role(struct gc *gc, enum gc_role role)
 	return r;
 }
 
+/* A power cut must not bring the pack back without its mark. */
+static int sync_pack(struct gc *gc, const char *pack)
+{
+	char prefix[STORE_KEY_MAX];
+
+	snprintf(prefix, sizeof(prefix), "%.*s",
+		 (int)(strrchr(pack, '/') + 1 - pack), pack);
+	return store_sync_removed(gc->host->store, prefix, gc->err);
+}
+
 static int remove_mark(const char *key, uint64_t size, void *ctx,
 		       struct err *err)
 {
-	struct store *store = ((struct gc *)ctx)->host->store;
+	struct gc *gc = ctx;
+	struct store *store = gc->host->store;
 	struct err problem = ERR_INIT;
 	char pack[STORE_KEY_MAX];
 	struct digest digest;
@@ -326,9 +337,10 @@ static int remove_mark(const char *key, uint64_t size, void *ctx,
 	if (store_key_digest(key, &digest) < 0)
 		return 0;
 	r = store_size(store, store_key_pack(pack, &digest), &size, &problem);
-	if (r == -ENOENT)
-		return store_remove(store, key, err);
-	return r < 0 ? err_set(err, r, "%s", problem.text) : 0;
+	if (r != -ENOENT)
+		return r < 0 ? err_set(err, r, "%s", problem.text) : 0;
+	r = sync_pack(gc, pack);
+	return r == 0 ? store_remove(store, key, err) : r;
 }
 
 /* Marks of packs that are damaged go after their packs, so that no seal ever

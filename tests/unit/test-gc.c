@@ -4,6 +4,7 @@
  * whoever comes to need it and at which step of the collector ever.
  */
 #include "gc-fixture.h"
+#include "store-hook.h"
 #include "volume/gc.h"
 
 /* Something that is done when a collector has come so far. */
@@ -370,6 +371,44 @@ static void test_what_was_stopped_is_done_by_the_next_run(void **state)
 	}
 }
 
+/* What is done to packs and to marks, in its order. */
+static void note_step(const char *what, const char *key, void *ctx)
+{
+	if (strcmp(what, "remove") != 0 && strcmp(what, "sync") != 0)
+		return;
+	if (strncmp(key, "packs/", 6) == 0 || strncmp(key, "damaged/", 8) == 0)
+		assert_int_equal(buf_printf(ctx, "%s %.5s, ", what, key), 0);
+}
+
+static int mark_pack(const char *key, uint64_t size, void *ctx, struct err *err)
+{
+	char mark[STORE_KEY_MAX];
+	struct digest pack;
+
+	(void)size;
+	assert_int_equal(store_key_digest(key, &pack), 0);
+	return store_create(ctx, store_key_damaged(mark, &pack), "\n", 1, err);
+}
+
+static void test_a_pack_is_durably_gone_before_its_mark(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_buf_ struct buf steps = BUF_INIT;
+	struct store_hook hook = {.after = note_step, .ctx = &steps};
+	struct gc_result result;
+	struct digest d;
+
+	seal(f, "a", 1, &d);
+	assert_ok(f, store_list(f->host->store, "packs/", mark_pack,
+				f->host->store, &f->err));
+	rm(f, "a");
+	hook_store(f->host->store, &hook);
+	collect(f, &result);
+	unhook_store(f->host->store);
+	assert_string_equal(buf_str(&steps),
+			    "remove packs, sync packs, remove damag, ");
+}
+
 static void test_a_half_removed_volume_is_no_volume(void **state)
 {
 	_cleanup_(volume_freep) struct volume *v = NULL;
@@ -442,6 +481,7 @@ int main(void)
 		TEST(test_a_fork_during_the_sweep_is_whole_or_refused),
 		TEST(test_one_collects_at_a_time),
 		TEST(test_what_was_stopped_is_done_by_the_next_run),
+		TEST(test_a_pack_is_durably_gone_before_its_mark),
 		TEST(test_a_half_removed_volume_is_no_volume),
 		TEST(test_a_removed_volume_gets_no_number),
 	};
