@@ -90,27 +90,25 @@ static int empty_directory(int fd, int *ret_lock)
 	return unlinkat(fd, DIRECTORY_LOCK, 0) < 0 ? -errno : 1;
 }
 
-int directory_drop(int top_fd, const char *path)
+int directory_drop(struct durable *d, const char *path)
 {
 	_cleanup_close_ int fd = -1, parent_fd = -1, lock = -1;
 	char parent[STORE_KEY_MAX];
 	const char *name = durable_split(path, parent);
 	int r;
 
-	fd = beneath_open(top_fd, path, O_RDONLY | O_DIRECTORY);
+	fd = beneath_open(d->fd, path, O_RDONLY | O_DIRECTORY);
 	if (fd < 0)
 		return fd == -ENOENT ? 0 : fd;
 	r = empty_directory(fd, &lock);
 	if (r <= 0)
 		return r;
-	parent_fd = beneath_open(top_fd, *parent ? parent : ".",
+	parent_fd = beneath_open(d->fd, *parent ? parent : ".",
 				 O_RDONLY | O_DIRECTORY);
 	if (parent_fd < 0)
 		return parent_fd;
-	if (unlinkat(parent_fd, name, AT_REMOVEDIR) < 0 && errno != ENOENT &&
-	    errno != ENOTEMPTY)
-		return -errno;
-	return 0;
+	r = durable_remove_dir(d, parent_fd, name, path);
+	return r == -ENOENT || r == -ENOTEMPTY ? 0 : r;
 }
 
 /* 1 when the directory was dropped meanwhile. */

@@ -19,7 +19,7 @@ int directory_is_empty(int fd, bool (*ignored)(const char *name), bool *ret);
 /* Makes dir, if need be, and locks it. Blocks. */
 int directory_lock(struct durable *d, const char *dir, int *ret_fd);
 
-/* Removes the directory at path, below top_fd, with its lock, unless there is
- * something else in it or somebody holds the lock. Whoever waits for the lock
- * finds the file without a name then. */
-int directory_drop(int top_fd, const char *path);
+/* Removes the directory at path with its lock, unless there is something else
+ * in it or somebody holds the lock. Whoever waits for the lock finds the file
+ * without a name then. */
+int directory_drop(struct durable *d, const char *path);

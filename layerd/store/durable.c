@@ -6,7 +6,9 @@
  *  2. A call returns only when the directory with that name is synced, and so
  *     is the name of every directory above it.
  *  3. A name that is found instead of made is synced too: its maker may have
- *     died between the two.
+ *     died between the two. It is not when the directory was opened before its
+ *     name was known to be durable: one that is removed is forgotten at once,
+ *     so that this was said of the directory that was opened.
  */
 
 #include "store/durable.h"
@@ -47,13 +49,41 @@ static bool known(struct durable *d, const char *dir)
 	return yes;
 }
 
-static void remember(struct durable *d, const char *dir)
+static uint64_t count_removals(struct durable *d)
+{
+	uint64_t n;
+
+	pthread_mutex_lock(&d->lock);
+	n = d->removals;
+	pthread_mutex_unlock(&d->lock);
+	return n;
+}
+
+/* Unless one was removed since then, which may be this one. */
+static void remember(struct durable *d, const char *dir, uint64_t removals)
 {
 	char *slot = d->dirs[table_hash(dir, strlen(dir)) % DURABLE_DIRS];
 
 	pthread_mutex_lock(&d->lock);
-	memcpy(slot, dir, strlen(dir) + 1);
+	if (d->removals == removals)
+		memcpy(slot, dir, strlen(dir) + 1);
 	pthread_mutex_unlock(&d->lock);
+}
+
+int durable_remove_dir(struct durable *d, int parent_fd, const char *name,
+		       const char *dir)
+{
+	char *slot = d->dirs[table_hash(dir, strlen(dir)) % DURABLE_DIRS];
+	int r = 0;
+
+	pthread_mutex_lock(&d->lock);
+	if (unlinkat(parent_fd, name, AT_REMOVEDIR) < 0)
+		r = -errno;
+	if (strcmp(slot, dir) == 0)
+		*slot = 0;
+	d->removals++;
+	pthread_mutex_unlock(&d->lock);
+	return r;
 }
 
 const char *durable_split(const char *key, char dir[static STORE_KEY_MAX])
@@ -69,17 +99,19 @@ const char *durable_split(const char *key, char dir[static STORE_KEY_MAX])
 int durable_open_dir(struct durable *d, const char *dir)
 {
 	_cleanup_close_ int parent_fd = -1;
+	uint64_t removals = count_removals(d);
 	char parent[STORE_KEY_MAX];
 	const char *name;
 	int fd;
 
 	if (!*dir)
 		return beneath_open(d->fd, ".", O_RDONLY | O_DIRECTORY);
-	if (known(d, dir)) {
-		fd = beneath_open(d->fd, dir, O_RDONLY | O_DIRECTORY);
-		if (fd != -ENOENT)
-			return fd;
-	}
+	fd = beneath_open(d->fd, dir, O_RDONLY | O_DIRECTORY);
+	if (fd < 0 && fd != -ENOENT)
+		return fd;
+	if (fd >= 0 && known(d, dir))
+		return fd;
+	closep(&fd);
 	name = durable_split(dir, parent);
 	parent_fd = durable_open_dir(d, parent);
 	if (parent_fd < 0)
@@ -95,7 +127,7 @@ int durable_open_dir(struct durable *d, const char *dir)
 		(void)close(fd);
 		return r;
 	}
-	remember(d, dir);
+	remember(d, dir, removals);
 	return fd;
 }
 

@@ -19,6 +19,7 @@ struct durable {
 	/* Directories whose names are known to be durable, by hash. */
 	pthread_mutex_t lock;
 	char dirs[DURABLE_DIRS][STORE_KEY_MAX];
+	uint64_t removals; /* of directories, counts up */
 };
 
 int durable_init(struct durable *d, int fd);
@@ -30,6 +31,10 @@ const char *durable_split(const char *key, char dir[static STORE_KEY_MAX]);
 /* Opens a directory ("" for the top), making it and those above it durable if
  * need be. A descriptor, or a negative errno. */
 int durable_open_dir(struct durable *d, const char *dir);
+
+/* Removes an empty directory, dir, which is name in parent_fd. */
+int durable_remove_dir(struct durable *d, int parent_fd, const char *name,
+		       const char *dir);
 
 /*
  * Whether key is there with this size and, where its last part is a digest,

@@ -389,7 +389,7 @@ static int dir_drop(struct store *s, const char *prefix, struct err *err)
 	int r = fault_point("store-drop");
 
 	if (r == 0)
-		r = directory_drop(as_dir(s)->fd, prefix);
+		r = directory_drop(&as_dir(s)->durable, prefix);
 	return r < 0 ? err_errno(err, r, "the store at %s: cannot remove %s",
 				 s->name, prefix)
 		     : 0;
