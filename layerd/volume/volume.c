@@ -388,20 +388,56 @@ int volume_next_sequence(struct host *h, const struct volume *v, uint64_t *ret,
 	return 0;
 }
 
-/* A volume that was removed meanwhile must not get a number. */
-static int check_unchanged(struct host *h, const struct volume *v,
-			   struct err *err)
+/* Whether now is what v was but for its tags, its labels and its times. */
+static bool is_same_line(const struct volume *v, const struct volume *now)
+{
+	return !now->removed && !now->moving_to && !now->moving_from &&
+	       now->sequence == v->sequence && now->has_head == v->has_head &&
+	       (!v->has_head || digest_equal(&now->head, &v->head));
+}
+
+/*
+ * Makes v what it is now. A session that still has its lease goes on when
+ * others have set tags or labels meanwhile. -ESTALE for all else: a volume that
+ * was removed, for one, must not get a number.
+ */
+static int refresh(struct host *h, struct volume *v, const char *session,
+		   uint64_t epoch, struct err *err)
 {
 	_cleanup_(volume_freep) struct volume *now = NULL;
+	struct volume was = *v;
 	int r = volume_read(h, v->name, &now, err);
 
-	if (r == -ENOENT ||
-	    (r == 0 && strcmp(now->record.text, v->record.text) != 0))
+	if (r < 0 && r != -ENOENT)
+		return r;
+	if (r == 0 && strcmp(now->record.text, v->record.text) == 0)
+		return 0;
+	if (r == -ENOENT || !session || !volume_lease_is(now, h, session) ||
+	    now->lease_epoch != epoch || !is_same_line(v, now))
 		return refuse_changed(v, err);
+	*v = *now;
+	*now = was;
+	return 0;
+}
+
+static int save_head(struct host *h, struct volume *v,
+		     const struct digest *version, uint64_t sequence,
+		     struct err *err)
+{
+	const struct volume was = *v;
+	int r;
+
+	v->has_head = true;
+	v->head = *version;
+	v->sequence = sequence;
+	v->modified = time(NULL);
+	r = volume_save(h, v, err);
+	if (r < 0)
+		*v = was;
 	return r;
 }
 
-/* The sequence object, then the record. */
+/* The sequence object, then the record. -ESTALE when that was changed. */
 static int advance(struct host *h, struct volume *v,
 		   const struct digest *version, struct err *err)
 {
@@ -417,20 +453,16 @@ static int advance(struct host *h, struct volume *v,
 	} while (r == -EEXIST);
 	if (r == 0)
 		r = fault_point("publish.sequence");
-	if (r < 0)
-		return r;
-	v->has_head = true;
-	v->head = *version;
-	v->sequence = sequence;
-	v->modified = time(NULL);
-	return volume_save(h, v, err);
+	return r < 0 ? r : save_head(h, v, version, sequence, err);
 }
 
 int volume_advance(struct host *h, struct volume *v,
 		   const struct digest *version, const char *session,
 		   uint64_t epoch, struct err *err)
 {
-	int r;
+	struct err problem = ERR_INIT;
+	bool current = true;
+	int r = -ESTALE;
 
 	if (session &&
 	    (!volume_lease_is(v, h, session) || v->lease_epoch != epoch))
@@ -440,10 +472,16 @@ int volume_advance(struct host *h, struct volume *v,
 			       "finalize into the fork",
 			       session, v->name);
 	pthread_rwlock_rdlock(&h->volumes_lock);
-	r = check_unchanged(h, v, err);
-	if (r == 0)
-		r = advance(h, v, version, err);
+	for (int i = 0; r == -ESTALE && current && i < CHANGE_TRIES; i++) {
+		problem = ERR_INIT;
+		r = refresh(h, v, session, epoch, &problem);
+		current = r == 0;
+		if (current)
+			r = advance(h, v, version, &problem);
+	}
 	pthread_rwlock_unlock(&h->volumes_lock);
+	if (r < 0 && err)
+		*err = problem;
 	return r == 0 ? fault_point("publish.head") : r;
 }
 

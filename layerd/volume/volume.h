@@ -124,7 +124,9 @@ bool volume_is_leased(const struct volume *v, struct host *h);
 /*
  * Makes version the head: the sequence object, then the record, each durable
  * before the next. v->sequence + 1 is the new number. session (may be NULL)
- * must hold the lease with epoch. -ESTALE when the head is not v's any more.
+ * must hold the lease with epoch. -ESTALE when the head is not v's any more;
+ * tags and labels that were set since v was read are no hindrance to a session,
+ * and v has them then.
  */
 int volume_advance(struct host *h, struct volume *v,
 		   const struct digest *version, const char *session,

@@ -3,8 +3,10 @@
 /* The record of a volume in a store that several hosts share: who may write,
  * which number a version gets, and what a crash in between leaves. */
 
+#include "store-hook.h"
 #include "store/layout.h"
 #include "volume-fixture.h"
+#include "volume/tag.h"
 #include "volume/volume.h"
 
 #include <pthread.h>
@@ -377,6 +379,62 @@ static void test_lease_lost_while_sealing_stops_the_publication(void **state)
 	assert_string_equal(now->lease_session, "s2");
 }
 
+static void tag_meanwhile(struct fixture *f, const char *tag)
+{
+	struct digest previous;
+	bool moved;
+
+	assert_ok(f, volume_tag(f->host, "data", tag, &versions[0], true,
+				&moved, &previous, &f->err));
+}
+
+/* Just before the record is written. */
+static int tag_at_swap(const char *what, const char *key, void *ctx)
+{
+	static bool within;
+
+	if (strcmp(what, "swap") == 0 && !within) {
+		within = true;
+		tag_meanwhile(ctx, "late");
+		within = false;
+	}
+	return 0;
+}
+
+static void test_tags_set_while_sealing_are_kept(void **state)
+{
+	struct fixture *f = *state;
+	struct store_hook hook = {.before = tag_at_swap, .ctx = f};
+	_cleanup_(volume_freep) struct volume *sealing = NULL;
+	_cleanup_(volume_freep) struct volume *now = NULL;
+	uint64_t epoch;
+
+	assert_ok(f, volume_create(f->host, "data", &f->err));
+	advance(f, "data", &versions[0]);
+	make_session(f->host, "s1");
+	epoch = take(f, f->host, "s1");
+	sealing = load(f, "data");
+	tag_meanwhile(f, "early");
+	hook_store(f->host->store, &hook);
+	assert_ok(f, volume_advance(f->host, sealing, &versions[1], "s1", epoch,
+				    &f->err));
+	unhook_store(f->host->store);
+	assert_int_equal(f->err.code, 0);
+	assert_int_equal(sealing->sequence, 2);
+	assert_at(f, 2, &versions[1]);
+	assert_unused(f, 3);
+	now = load(f, "data");
+	assert_true(digest_equal(&now->head, &versions[1]));
+	assert_int_equal(now->n_tags, 2);
+	assert_true(volume_is_leased(now, f->host));
+	/* A head that is somebody else's is not gone over. */
+	advance(f, "data", &versions[2]);
+	assert_refused(f,
+		       volume_advance(f->host, sealing, &versions[0], "s1",
+				      epoch, &f->err),
+		       ESTALE, "changed by somebody else");
+}
+
 /* What a seal leaves that ended after its sequence object. */
 static void leave_sequence(struct fixture *f, const char *name,
 			   uint64_t sequence, const struct digest *version)
@@ -514,6 +572,7 @@ int main(void)
 		T(test_same_version_again_gets_a_number_of_its_own),
 		T(test_only_the_holder_of_the_lease_advances),
 		T(test_lease_lost_while_sealing_stops_the_publication),
+		T(test_tags_set_while_sealing_are_kept),
 		T(test_unfinished_number_is_reused_for_the_same_version),
 		T(test_unfinished_numbers_of_others_are_passed_over),
 		T(test_numbers_that_are_no_version_are_told),
