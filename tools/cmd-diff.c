@@ -12,6 +12,7 @@
 #include "util/cleanup.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -144,7 +145,6 @@ static int on_differences(json_t *parameters, void *ctx)
 	struct diff *diff = ctx;
 	json_t *d;
 	size_t i;
-	int r = 0;
 
 	json_array_foreach (list, i, d) {
 		int kind = kind_of(d);
@@ -153,13 +153,11 @@ static int on_differences(json_t *parameters, void *ctx)
 		diff->bytes_before += reply_size(d, "size_before");
 		diff->bytes_after += reply_size(d, "size_after");
 		if (diff->json)
-			r = output_list_add(&diff->printed, d);
+			output_list_add(&diff->printed, d);
 		else if (diff->kept)
 			keep(diff, d);
 		else if (!diff->stat)
 			show(diff, d, kind);
-		if (r < 0)
-			return r;
 	}
 	(void)snprintf(diff->sealed, sizeof(diff->sealed), "%s",
 		       reply_string(parameters, "sealed"));
@@ -347,6 +345,8 @@ static int compare(struct diff *diff, struct err *err)
 			return err_errno(err, errno,
 					 "cannot make a temporary file in %s",
 					 P_tmpdir);
+		/* Not for what compares two files. */
+		(void)fcntl(fileno(diff->kept), F_SETFD, FD_CLOEXEC);
 	}
 	r = call(diff, err);
 	if (r == 0 && diff->json)

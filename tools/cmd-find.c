@@ -50,8 +50,8 @@ static int on_versions(json_t *parameters, void *ctx)
 	json_array_foreach (versions, i, found) {
 		const json_t *version = json_object_get(found, "version");
 
-		if (find->json && output_list_add(&find->printed, found) < 0)
-			return -EIO;
+		if (find->json)
+			output_list_add(&find->printed, found);
 		find->width = MAX(find->width,
 				  strlen(reply_string(version, "reference")));
 	}

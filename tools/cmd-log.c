@@ -43,8 +43,7 @@ static int on_versions(json_t *parameters, void *ctx)
 
 	json_array_foreach (versions, i, version) {
 		if (log->json) {
-			if (output_list_add(&log->printed, version) < 0)
-				return -EIO;
+			output_list_add(&log->printed, version);
 			continue;
 		}
 		/* The first has the longest number. */

@@ -11,8 +11,8 @@
 /* Of owner and size together, where lines begin with. */
 #define WIDTH 16
 
-static int print_json(struct entry_list *list, const json_t *parameters,
-		      const json_t *entries)
+static void print_json(struct entry_list *list, const json_t *parameters,
+		       const json_t *entries)
 {
 	const char *digest = reply_optional(parameters, "digest");
 	json_t *entry;
@@ -20,12 +20,8 @@ static int print_json(struct entry_list *list, const json_t *parameters,
 
 	output_list_begin(&list->printed, digest ? "digest" : NULL, digest);
 	json_array_foreach (entries, i, entry) {
-		int r = output_list_add(&list->printed, entry);
-
-		if (r < 0)
-			return r;
+		output_list_add(&list->printed, entry);
 	}
-	return 0;
 }
 
 int entry_list_add(json_t *parameters, void *ctx)
@@ -38,8 +34,10 @@ int entry_list_add(json_t *parameters, void *ctx)
 	/* Some replies only tell of progress. */
 	if (!entries)
 		return 0;
-	if (list->json)
-		return print_json(list, parameters, entries);
+	if (list->json) {
+		print_json(list, parameters, entries);
+		return 0;
+	}
 	list->width = MAX(list->width, WIDTH);
 	json_array_foreach (entries, i, entry) {
 		if (list->details) {

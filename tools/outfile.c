@@ -170,6 +170,18 @@ int outfile_open(const char *path, bool replace, struct outfile *ret,
 	return r < 0 ? err_errno(err, r, "cannot write %s", path) : 0;
 }
 
+/* Network file systems know no RENAME_NOREPLACE, but most know links. */
+static int rename_new(const struct outfile *o)
+{
+	if (renameat2(AT_FDCWD, o->temporary, AT_FDCWD, o->path,
+		      RENAME_NOREPLACE) == 0)
+		return 0;
+	if (errno != EINVAL || link(o->temporary, o->path) < 0)
+		return -1;
+	(void)unlink(o->temporary);
+	return 0;
+}
+
 /* Signals are blocked. */
 static int give_name(struct outfile *o, bool replace)
 {
@@ -186,8 +198,8 @@ static int give_name(struct outfile *o, bool replace)
 		r = make_temporary(o, self);
 	if (r < 0)
 		return r;
-	if (renameat2(AT_FDCWD, o->temporary, AT_FDCWD, o->path,
-		      replace ? 0 : RENAME_NOREPLACE) < 0)
+	r = replace ? rename(o->temporary, o->path) : rename_new(o);
+	if (r < 0)
 		return -errno;
 	forget(o);
 	return 0;

@@ -157,13 +157,13 @@ void output_list_begin(struct output_list *list, const char *member,
 	printf("\"%s\":[", list->name);
 }
 
-int output_list_add(struct output_list *list, const json_t *item)
+void output_list_add(struct output_list *list, const json_t *item)
 {
 	output_list_begin(list, NULL, NULL);
 	if (list->comma)
 		putchar(',');
 	list->comma = true;
-	return json_dumpf(item, stdout, JSON_COMPACT) < 0 ? -EIO : 0;
+	(void)json_dumpf(item, stdout, JSON_COMPACT);
 }
 
 void output_list_end(struct output_list *list)

@@ -57,10 +57,11 @@ struct output_list {
 };
 
 /* Before the first item; member, which may be NULL, comes before the list. Once
- * is enough, and adding an item begins a list, too. */
+ * is enough, and adding an item begins a list, too. What cannot be written is
+ * standard output's error in the end. */
 void output_list_begin(struct output_list *list, const char *member,
 		       const char *value);
-int output_list_add(struct output_list *list, const json_t *item);
+void output_list_add(struct output_list *list, const json_t *item);
 void output_list_end(struct output_list *list);
 
 /* "12.3 MiB"; returns text. */

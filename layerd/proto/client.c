@@ -14,8 +14,9 @@
 #define SOCKET_NAME "layerd.sock"
 #define POLL_MS 10
 
-/* How long a daemon that somebody else started may take until it listens, and
- * how long one gets whose starter failed, in case another won the race. */
+/* How long a daemon that somebody else started may take until it listens, or
+ * one that ends until it has ended, after which another is started; and how
+ * long one gets whose starter failed, in case another won the race. */
 #define RUNNING_MS 10000
 #define FAILED_MS 1000
 
@@ -83,10 +84,14 @@ static int connect_error(int r, struct err *err)
 static int start_and_connect(int *ret_fd, struct err *err)
 {
 	struct err failure = ERR_INIT;
-	int started = autostart(&failure);
-	int r;
+	int started, r;
 
-	r = connect_within(started < 0 ? FAILED_MS : RUNNING_MS, ret_fd);
+	for (int ms = 0;; ms += FAILED_MS) {
+		started = autostart(&failure);
+		r = connect_within(FAILED_MS, ret_fd);
+		if (!nobody_listens(r) || started < 0 || ms >= RUNNING_MS)
+			break;
+	}
 	if (r < 0 && started < 0)
 		return err_set(err, started, "%s", failure.text);
 	return r < 0 ? connect_error(r, err) : 0;

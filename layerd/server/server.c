@@ -284,7 +284,9 @@ static int send_too_long(struct connection *c)
 	return reply ? varlink_send(c->varlink, reply, NULL, 0) : -ENOMEM;
 }
 
-static int serve_call(struct connection *c, json_t *message, int fd)
+/* The caller's descriptor is closed before the reply is sent: what it is of can
+ * be unmounted as soon as that is there. */
+static int serve_call(struct connection *c, json_t *message, int *fd)
 {
 	_cleanup_(session_freep) struct session *held = NULL;
 	_cleanup_(json_decrefp) json_t *reply = NULL;
@@ -298,11 +300,12 @@ static int serve_call(struct connection *c, json_t *message, int fd)
 		return r;
 	method = find_method(call.method);
 	if (method)
-		reply = run_method(c, method, &call, fd, &reply_fd, &held);
+		reply = run_method(c, method, &call, *fd, &reply_fd, &held);
 	else if (strncmp(call.method, "org.varlink.service.", 20) == 0)
 		reply = service_call(&call);
 	else
 		reply = standard_error("MethodNotFound", "method", call.method);
+	closep(fd);
 	if (!reply)
 		return -ENOMEM;
 	if (call.oneway)
@@ -347,7 +350,7 @@ static void *connection_main(void *ctx)
 	while (r == 0 && !c->server->host->stopping) {
 		_cleanup_(json_decrefp) json_t *message = NULL;
 		struct err err = ERR_INIT;
-		int fds[VARLINK_FDS_MAX];
+		int fds[VARLINK_FDS_MAX], none = -1;
 		size_t n = 0;
 
 		set_idle(c, now_ms());
@@ -357,7 +360,7 @@ static void *connection_main(void *ctx)
 		if (r == -EBADMSG)
 			log_warning("a client was disconnected: %s", err.text);
 		if (r == 0)
-			r = serve_call(c, message, n ? fds[0] : -1);
+			r = serve_call(c, message, n ? &fds[0] : &none);
 		for (size_t i = 0; i < n; i++)
 			closep(&fds[i]);
 	}

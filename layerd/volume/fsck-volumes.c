@@ -62,8 +62,8 @@ static int add_number(const char *key, uint64_t size, void *ctx,
 
 	(void)size;
 	(void)err;
-	n = text ? strtoull(text + 1, NULL, 10) : 0;
-	if (n == 0 || strcmp(store_key_sequence(again, s->name, n), key) != 0)
+	if (!text || sequence_parse(text + 1, &n) < 0 ||
+	    strcmp(store_key_sequence(again, s->name, n), key) != 0)
 		return 0;
 	r = fsck_room(s->fsck, &s->all, s->n, &s->alloc, sizeof(*s->all));
 	if (r == 0)
@@ -272,6 +272,9 @@ static int check_head(struct numbers *s)
 	uint32_t version;
 	int r;
 
+	/* That of a fork is written after the record. */
+	if (!number && v->sequence == 1)
+		return fsck_add_version(f, &v->head, s->name, 1, &version);
 	if (!number || !number->known) {
 		r = restore_number(s, v->sequence, number, &v->head,
 				   "the volume's head");
@@ -458,8 +461,7 @@ static struct finding *record_found(struct numbers *s)
 }
 
 /* With host->volumes_lock held for writing, so that nobody is just making or
- * removing the volume. What a fork or import that was cut short leaves, which
- * is its first number, is no damage. */
+ * removing the volume. */
 static int find_record(struct numbers *s, struct volume **ret)
 {
 	_cleanup_(volume_freep) struct volume *there = NULL;
@@ -471,7 +473,7 @@ static int find_record(struct numbers *s, struct volume **ret)
 	if (r != -ENOENT)
 		return 0;
 	r = load_numbers(s);
-	if (r < 0 || s->n == 0 || (s->n == 1 && s->all[0].n == 1))
+	if (r < 0 || s->n == 0)
 		return r;
 	/* No head is made of numbers of which a higher one may be hidden. */
 	r = store_list_all(f->host->store, store_prefix_volume(prefix, s->name),
@@ -488,9 +490,10 @@ static int find_record(struct numbers *s, struct volume **ret)
 		return 0;
 	problem = ERR_INIT;
 	r = make_record(s, ret, &problem);
-	if (r == 0)
+	/* Another host may have been quicker. */
+	if (r == 0 || r == -EEXIST)
 		s->record->state = FSCK_REPAIRED;
-	return fsck_written(f, r, &problem);
+	return r == -EEXIST ? 0 : fsck_written(f, r, &problem);
 }
 
 int fsck_lost_volume(struct fsck *f, const char *name)

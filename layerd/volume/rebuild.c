@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What must hold: an index entry is only ever made from what the store has, and
- * a damaged object costs its own entries and no others.
+ * a damaged object costs its own entries and no others. A caller who goes away
+ * does not leave a catalog that is half made.
  */
 #include "volume/rebuild.h"
 
@@ -22,8 +23,9 @@ struct rebuild {
 
 static int report(struct rebuild *b)
 {
-	return progress_report(b->host, b->progress, "rebuild", 0, 0,
-			       b->count.packs + b->count.versions);
+	(void)progress_report(b->host, b->progress, "rebuild", 0, 0,
+			      b->count.packs + b->count.versions);
+	return b->host->stopping ? -ECANCELED : 0;
 }
 
 static int add_pack(const char *key, uint64_t size, void *ctx, struct err *err)

@@ -515,38 +515,44 @@ static int finish_removal(struct host *h, const char *name, struct err *err)
 	return r;
 }
 
+/* Nothing of ours leaves numbers without a record. */
+static int check_leftovers(struct host *h, const char *name, struct err *err)
+{
+	_cleanup_(numbers_release) struct numbers numbers = {0};
+	_cleanup_(volume_freep) struct volume *now = NULL;
+	struct err problem = ERR_INIT;
+	int r = list_numbers(h, name, &numbers, err);
+
+	if (r < 0 || numbers.n == 0)
+		return r;
+	/* Others may have made it since the record was looked for. */
+	r = volume_read(h, name, &now, &problem);
+	if (r == 0)
+		return 0;
+	if (r != -ENOENT)
+		return err_set(err, r, "%s", problem.text);
+	return err_set(err, EBADMSG,
+		       "volume %s has versions but no record volumes/%s/"
+		       "head.json, and is left as it is; restore the record "
+		       "from a copy of the store, have it made anew with "
+		       "\"layerctl fsck --repair\", or give the versions up "
+		       "with \"layerctl rm %s\"",
+		       name, name, name);
+}
+
 int volume_finish_removal(struct host *h, const char *name, struct err *err)
 {
 	_cleanup_(volume_freep) struct volume *v = NULL;
 	int r = volume_read(h, name, &v, err);
 
 	if (r == -ENOENT)
-		return 0;
+		return check_leftovers(h, name, err);
 	if (r < 0 || !v->removed)
 		return r;
 	pthread_rwlock_wrlock(&h->volumes_lock);
 	r = finish_removal(h, name, err);
 	pthread_rwlock_unlock(&h->volumes_lock);
 	return r;
-}
-
-/* Nothing of ours leaves numbers without a record, other than the first one of
- * a fork or import that was cut short: the rest are versions that lost it. */
-static int check_leftovers(struct host *h, const char *name, struct err *err)
-{
-	_cleanup_(numbers_release) struct numbers numbers = {0};
-	int r = list_numbers(h, name, &numbers, err);
-
-	if (r < 0 || numbers.n == 0 ||
-	    (numbers.n == 1 && numbers.items[0] == 1))
-		return r;
-	return err_set(err, EBADMSG,
-		       "volume %s has versions but no record volumes/%s/"
-		       "head.json, so nothing is deleted; restore the record "
-		       "from a copy of the store, have it made anew with "
-		       "\"layerctl fsck --repair\", or give the versions up "
-		       "with \"layerctl rm %s\"",
-		       name, name, name);
 }
 
 static int finish_name(const char *key, uint64_t size, void *ctx,

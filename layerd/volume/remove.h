@@ -29,10 +29,9 @@ int volume_remove(struct host *h, const struct reference *ref, bool force,
 int volume_remove_all(struct host *h, const char *name, uint64_t *ret_versions,
 		      struct err *err);
 
-/* Goes on with a removal that was cut short, if there was one of that name. */
+/* Goes on with a removal that was cut short, if there was one of that name.
+ * -EBADMSG with a sentence when it has versions but no record. */
 int volume_finish_removal(struct host *h, const char *name, struct err *err);
 
-/* The same for all names, and with renames that were cut short. What forks and
- * imports have left that were cut short before their volume was there goes as
- * well. */
+/* The same for all names, and with renames that were cut short. */
 int volume_finish_removals(struct host *h, struct err *err);

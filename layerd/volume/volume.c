@@ -445,7 +445,10 @@ static int advance(struct host *h, struct volume *v,
 	int r;
 
 	r = gc_keep_version(h, version, err);
-	if (r < 0)
+	/* That of a fork may be missing. */
+	if (r == 0 && v->sequence == 1 && v->has_head)
+		r = create_sequence(h, v->name, 1, &v->head, err);
+	if (r < 0 && r != -EEXIST)
 		return r;
 	do {
 		sequence++;
@@ -499,6 +502,8 @@ int volume_check_new(struct host *h, const char *name, struct err *err)
 	return r < 0 ? err_set(err, r, "%s", problem.text) : exists(name, err);
 }
 
+/* The record comes first: numbers without one are always those of a volume that
+ * has lost it. */
 static int create_forked(struct host *h, struct volume *v,
 			 const struct digest *version, struct err *err)
 {
@@ -506,18 +511,16 @@ static int create_forked(struct host *h, struct volume *v,
 
 	if (r < 0)
 		return r;
-	/* A number that a fork cut short has left behind is passed over. */
-	do {
-		v->sequence++;
-		r = create_sequence(h, v->name, v->sequence, version, err);
-	} while (r == -EEXIST);
-	if (r == 0)
-		r = fault_point("fork.sequence");
-	if (r < 0)
-		return r;
+	v->sequence = 1;
 	v->has_head = true;
 	v->head = *version;
-	return create_record(h, v, err);
+	r = create_record(h, v, err);
+	if (r == 0)
+		r = fault_point("fork.record");
+	/* The record says as much. */
+	if (r == 0)
+		(void)create_sequence(h, v->name, v->sequence, version, NULL);
+	return r;
 }
 
 int volume_fork(struct host *h, const struct digest *version, const char *name,
@@ -564,6 +567,11 @@ int volume_version_at(struct host *h, const struct volume *v, uint64_t sequence,
 				   v->moving_to ? v->moving_to : v->moving_from,
 				   sequence);
 		r = store_get(h->store, key, DIGEST_HEX_SIZE + 8, &b, err);
+	}
+	/* The number of a fork is written after the record. */
+	if (r == -ENOENT && sequence == v->sequence && v->has_head) {
+		*ret = v->head;
+		return 0;
 	}
 	if (r == -ENOENT)
 		return err_set(err, r,

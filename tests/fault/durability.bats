@@ -27,7 +27,7 @@ write_much() {
 }
 
 @test "a large commit can be killed at any time" {
-	local i sequence before
+	local i sequence before commit
 
 	daemon_start
 	lc new v
@@ -40,9 +40,11 @@ write_much() {
 		dump "$T/m" >"$T/now"
 		before=$(head_sequence v)
 		lc commit v -m "killed $i" >/dev/null 2>&1 &
+		commit=$!
 		sleep "0.$((RANDOM % 10))$((RANDOM % 10))"
 		kill -KILL "$DAEMON"
 		wait "$DAEMON" || :
+		wait "$commit" || :
 		daemon_start
 		sequence=$(head_sequence v)
 		echo "killed, $before was the head and $sequence is"

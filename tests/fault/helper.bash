@@ -19,7 +19,7 @@ daemon_start() {
 	env "$@" layerd --foreground </dev/null >/dev/null \
 		2>>"$T/daemon.log" 3>&- &
 	DAEMON=$!
-	for ((i = 0; i < 500; i++)); do
+	for ((i = 0; i < 6000; i++)); do
 		if [ -S "$T/run/layerd.sock" ] && lc ls >/dev/null 2>&1; then
 			return 0
 		fi
@@ -34,7 +34,7 @@ daemon_start() {
 daemon_wait() {
 	local i status=0
 
-	for ((i = 0; i < 500; i++)); do
+	for ((i = 0; i < 6000; i++)); do
 		kill -0 "$DAEMON" 2>/dev/null || break
 		sleep 0.02
 	done

@@ -19,7 +19,7 @@ with socket.socket(socket.AF_UNIX) as s:
     s.sendall(json.dumps(call).encode() + b"\0")
     s.recv(1)
     open(sys.argv[1] + "/called", "w").close()
-    time.sleep(60)
+    time.sleep(1000)
 PYTHON
 	client=$!
 	until [ -e called ]; do

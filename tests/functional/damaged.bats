@@ -28,7 +28,7 @@ refused() {
 nothing_is_left() {
 	json_is '[]' .sessions layerctl sessions
 	json_is '[]' .mounts layerctl sessions
-	[ -z "$(find "$T/state/cache" -name 'stage-*')" ]
+	no_stages
 	! findmnt -n "$T/m" >/dev/null
 }
 

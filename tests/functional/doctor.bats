@@ -104,7 +104,7 @@ traces() {
 	[ "$(state_of daemon)" = problem ]
 	[ "$(found_of daemon)" = 'it does not answer' ]
 	kill -CONT "$pid"
-	[ "$(state_of daemon)" = ok ]
+	wait_for '[ "$(state_of daemon)" = ok ]'
 }
 
 @test "doctor and a daemon of another version" {

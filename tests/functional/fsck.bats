@@ -237,9 +237,15 @@ damage_again() {
 	echo text >"$STORE/volumes/v/3"
 	check 13 --repair
 	found volumes/v/head.json missing lost "$both" '[]'
-	# A fork that was cut short is not damage.
+	# The only number of a volume is no less.
 	rm "$STORE"/volumes/v/[23]
+	check 0 --repair
+	found volumes/v/head.json missing repaired '["v@1"]' '[]'
+	is_version "$T/v.1" v
+	# A fork that was cut short is not damage.
+	rm "$STORE/volumes/v/1"
 	check 0
+	is_version "$T/v.1" v@1
 }
 
 @test "places are made anew from the packs alone" {

@@ -35,10 +35,6 @@ has_tree() {
 	same_dump "$1" "$T/is"
 }
 
-no_stages() {
-	[ -z "$(find "$T/state/cache" -name 'stage-*')" ]
-}
-
 @test "a full store fails the seal, and the same command succeeds later" {
 	make_store 48 32
 	make_volume

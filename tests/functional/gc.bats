@@ -12,7 +12,8 @@ packed() {
 
 # All that there is in store and cache, by name and content.
 everything() {
-	find state/store state/cache -type f ! -name .lock -printf '%p %s\n' |
+	find state/store state/cache -type f ! -name .lock \
+		! -path '*/stage-*' -printf '%p %s\n' |
 		LC_ALL=C sort
 }
 
@@ -74,7 +75,7 @@ is_version() {
 	fails 3 'no volume v' layerctl rm v
 	json_is '[3,3,0,0]' '[.versions, .layers, .kept, .dead]' layerctl gc
 	[ -z "$(find state/store -type f ! -name layerd.json)" ]
-	[ -z "$(find state/cache -mindepth 1 ! -name .lock)" ]
+	wait_for '[ -z "$(find state/cache -mindepth 1 ! -name .lock)" ]'
 	[ ! -e state/store/volumes/v ]
 	json_is '[0,0]' '[.packs, .chunks]' layerctl status
 	make_versions
@@ -240,8 +241,8 @@ is_version() {
 	json_is 2 .versions layerctl gc
 	dump m2 >is
 	same_dump v.2 is
-	find state/cache -mindepth 1 -delete
 	stop_daemon KILL
+	find state/cache -mindepth 1 -delete
 	layerctl fork "$digest" w
 	layerctl unmount m2
 	is_version v.2 w

@@ -147,7 +147,7 @@ teardown() {
 # Until no process of this test is left; those that ignore SIGTERM are a defect.
 wait_for_end() {
 	local i
-	for ((i = 0; i < 300; i++)); do
+	for ((i = 0; i < 1800; i++)); do
 		signal_processes 0 || return 0
 		sleep 0.1
 	done
@@ -163,7 +163,7 @@ daemon_pid() {
 # Waits until a process is gone, however it was ended.
 wait_gone() {
 	local i
-	for ((i = 0; i < 300; i++)); do
+	for ((i = 0; i < 1800; i++)); do
 		kill -0 "$1" 2>/dev/null || return 0
 		# A zombie of this shell's is as good as gone.
 		[[ $(cut -d' ' -f3 "/proc/$1/stat" 2>/dev/null) == Z ]] && return 0
@@ -248,10 +248,16 @@ json_is() {
 	}
 }
 
+# The cache has no files in the making: the daemon makes some for a moment when
+# layers have become durable.
+no_stages() {
+	wait_for '[ -z "$(find "$T/state/cache" -name "stage-*")" ]'
+}
+
 # Until a condition, as a string, holds.
 wait_for() {
 	local i
-	for ((i = 0; i < 300; i++)); do
+	for ((i = 0; i < 1800; i++)); do
 		eval "$1" 2>/dev/null && return
 		sleep 0.1
 	done

@@ -60,11 +60,11 @@ served_beside() {
 	done
 	grep -q connected "$T/output"
 	for i in {1..5}; do
-		timeout 20 layerctl show v >/dev/null
+		timeout 120 layerctl show v >/dev/null
 	done
-	timeout 20 layerctl mount v "$T/m"
+	timeout 120 layerctl mount v "$T/m"
 	echo new >"$T/m/new"
-	timeout 20 layerctl unmount v --discard
+	timeout 120 layerctl unmount v --discard
 	exec 4>&-
 	wait "$client"
 }

@@ -46,7 +46,7 @@ small_tree() {
 
 nothing_is_left() {
 	json_is 0 '.volumes | length' layerctl ls
-	[ -z "$(find state/cache -name 'stage-*')" ]
+	no_stages
 }
 
 @test "each format of tar is kept and shows what tar x makes of it" {
@@ -396,7 +396,7 @@ cpio_limits() {
 	tar cf a.tar f
 	mkfifo pipe
 	# The archive stops in the middle; its writer stays.
-	{ head -c 20M a.tar && exec sleep 60; } >pipe 3>&- &
+	{ head -c 20M a.tar && exec sleep 1000; } >pipe 3>&- &
 	writer=$!
 	layerctl new v --from - <pipe >out 2>&1 3>&- &
 	pid=$!
@@ -411,15 +411,14 @@ cpio_limits() {
 	# The daemon ends while a source is silent, and the tool is told.
 	layerctl new v --from - <pipe >out 2>&1 3>&- &
 	pid=$!
-	{ head -c 20M a.tar && exec sleep 60; } >pipe 3>&- &
+	{ head -c 20M a.tar && exec sleep 1000; } >pipe 3>&- &
 	wait_for '[ "$(stat -c %s state/cache/stage-*/tar)" -gt 10000000 ]'
 	stop_daemon
 	wait_gone "$pid"
 	grep -q 'the import was stopped; there is no volume v' out
 	kill "$writer" %% 2>/dev/null || true
 	layerctl new v --from a.tar
-	nothing=$(find state/cache -name 'stage-*')
-	[ -z "$nothing" ]
+	no_stages
 	is_tarball v a.tar
 }
 

@@ -178,7 +178,7 @@ options() {
 @test "mount -N mounts in another namespace" {
 	local other
 	make_versions
-	unshare --mount --propagation private sleep 60 3>&- &
+	unshare --mount --propagation private sleep 1000 3>&- &
 	other=$!
 	wait_for "[ \"\$(readlink /proc/$other/ns/mnt)\" != \
 		\"\$(readlink /proc/self/ns/mnt)\" ]"

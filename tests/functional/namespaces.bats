@@ -11,7 +11,7 @@ mount_in_two_namespaces() {
 	mount --bind shared shared
 	mount --make-shared shared
 	mkdir shared/m
-	unshare --mount --propagation "$1" sleep 60 3>&- &
+	unshare --mount --propagation "$1" sleep 1000 3>&- &
 	other=$!
 	until [ "$(readlink /proc/$other/ns/mnt)" != \
 		"$(readlink /proc/self/ns/mnt)" ]; do

@@ -474,13 +474,18 @@ completes() {
 		idle=$(ls "/proc/$pid/task" | wc -l)
 		setsid layerctl restore v out 2>said &
 		tool=$!
-		until [ -e out/a/1 ]; do :; done
+		until [ -e out/a/1 ] || ! kill -0 "$tool"; do :; done
 		kill -STOP "$pid"
 		[ "$who" = tool ] && kill -INT "$tool" || kill -TERM "$pid"
 		kill -CONT "$pid"
-		wait "$tool" || is_part
-		[ "$who" = daemon ] ||
+		status=0
+		wait "$tool" || status=$?
+		if [ "$who" = daemon ]; then
+			wait_gone "$pid"
+		else
 			wait_for '(($(ls /proc/$pid/task | wc -l) <= idle))'
+		fi
+		[ "$status" = 0 ] || is_part || restored out
 		completes
 	done
 }

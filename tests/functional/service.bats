@@ -59,6 +59,12 @@ end_service() {
 	wait "$manager"
 }
 
+# It comes a moment after what it tells of.
+logged() {
+	LINE=$1
+	wait_for 'grep -qE -- "$LINE" journal'
+}
+
 @test "a service manager is told when calls are served and when that ends" {
 	start_service --foreground
 	wait_for 'grep -qx READY=1 told'
@@ -73,26 +79,26 @@ end_service() {
 @test "the journal gets a line for what was done, with its level" {
 	start_service --foreground
 	wait_for 'grep -qx READY=1 told'
-	grep -qE "^<6>layerd [0-9.]+ \(.*\) serves $T/state at $T/run" journal
+	logged "^<6>layerd [0-9.]+ \(.*\) serves $T/state at $T/run"
 	layerctl new v
 	layerctl mount v m
-	grep -qE "^<6>volume v is mounted at $T/m, session [0-9a-f]{16}$" journal
+	logged "^<6>volume v is mounted at $T/m, session [0-9a-f]{16}$"
 	echo 1 >m/f
 	layerctl commit v
-	grep -qE '^<6>v@1 is sealed: 1 changed, [0-9]+ bytes' journal
+	logged '^<6>v@1 is sealed: 1 changed, [0-9]+ bytes'
 	layerctl unmount m
-	grep -qE '^<6>volume v is unmounted, session [0-9a-f]{16} kept$' journal
+	logged '^<6>volume v is unmounted, session [0-9a-f]{16} kept$'
 	layerctl mount v m
-	grep -qE '^<6>volume v is mounted at .*, resumed$' journal
+	logged '^<6>volume v is mounted at .*, resumed$'
 	layerctl finalize v
-	grep -qE '^<6>volume v is unmounted, its session has ended$' journal
+	logged '^<6>volume v is unmounted, its session has ended$'
 	layerctl mount v@1 m
-	grep -qE "^<6>version v@1 is mounted at $T/m$" journal
+	logged "^<6>version v@1 is mounted at $T/m$"
 	layerctl unmount m
-	grep -qE "^<6>the version at $T/m is unmounted$" journal
+	logged "^<6>the version at $T/m is unmounted$"
 	fails 3 'no volume w' layerctl mount w m
 	end_service
-	grep -qE '^<6>layerd ends' journal
+	logged '^<6>layerd ends'
 	not grep -vE '^<[0-7]>' journal
 	# What only its caller can help is not the host's trouble.
 	not grep -q 'no volume w' journal
@@ -107,7 +113,7 @@ end_service() {
 	LAYERD_LOG_LEVEL=debug start_service
 	wait_for 'grep -qx READY=1 told'
 	fails 3 'no volume w' layerctl mount w m
-	grep -q '^<7>io.layerd.Mount: .*no volume' journal
+	logged '^<7>io.layerd.Mount: .*no volume'
 	end_service
 	fails 2 'log-level is debug, info, notice, warning or error' \
 		layerd --log-level loud

@@ -8,13 +8,17 @@ load helper
 	layerctl new v
 	layerctl mount v m
 	head -c 600M /dev/urandom >m/f
+	local commit pid status=0
+	pid=$(daemon_pid)
 	layerctl commit v >out 2>&1 &
-	local commit=$! pid status=0
+	commit=$!
 	until ls "$T"/state/cache/stage-*/tar >/dev/null 2>&1 &&
 		[ "$(stat -c %s "$T"/state/cache/stage-*/tar)" -gt 30000000 ]; do
+		kill -0 "$commit"
 		sleep 0.02
 	done
-	stop_daemon
+	kill "$pid"
+	wait_gone "$pid"
 	wait "$commit" || status=$?
 	cat out
 	[ "$status" != 0 ]

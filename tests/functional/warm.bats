@@ -14,14 +14,15 @@ is_warm() {
 	[ "$(resident "$1")" -ge $(($2 * 3 / 4)) ]
 }
 
-# Takes the tarball of a volume's topmost layer out of the page cache.
+# Takes the tarball of a volume's topmost layer out of the page cache, but for
+# a page here and there that somebody has a hold on.
 evict() {
 	local tar
 	tar=$(layerctl show "$1" --json |
 		jq -r '.version.layers[-1].digest | ltrimstr("sha256:")')
-	sync
 	python3 -c 'import os, sys
 fd = os.open(sys.argv[1], os.O_RDONLY)
+os.fsync(fd)
 os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)' "state/cache/$tar/tar"
 }
 
@@ -58,7 +59,7 @@ os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)' "state/cache/$tar/tar"
 	# Images take their turn.
 	layerctl mount hot@1 m2
 	wait_for 'is_warm m2/large $((8 << 20))'
-	[ "$(resident m/large)" = 0 ]
+	[ "$(resident m/large)" -lt $((1 << 20)) ]
 }
 
 @test "an image is let go of when it is unmounted" {

@@ -237,7 +237,6 @@ static void test_the_second_mark_sees_what_was_published(void **state)
 
 	assert_ok(f, run_late(f, publish_late, &result));
 	assert_int_equal(result.bytes, 0);
-	assert_ok(f, volume_create(f->host, "late", &f->err));
 }
 
 static void test_the_same_data_sealed_during_the_wait_is_kept(void **state)

@@ -227,17 +227,26 @@ static void test_name_that_was_taken_meanwhile_takes_the_mark_back(void **state)
 	assert_versions(f, "else", 3);
 }
 
-static void test_numbers_of_a_volume_half_made_are_in_nobodys_way(void **state)
+static void test_name_of_versions_without_a_record_is_not_taken(void **state)
 {
+	static const char lost[] = "volume new has versions but no record";
 	struct fixture *f = *state;
 	char key[STORE_KEY_MAX];
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	struct digest d = number(1);
 
 	make(f, "old", 2);
-	assert_ok(f, store_create(f->host->store,
-				  store_key_sequence(key, "new", 1), "junk", 4,
-				  &f->err));
-	assert_ok(f, volume_rename(f->host, "old", "new", &f->err));
-	assert_versions(f, "new", 2);
+	store_key_sequence(key, "new", 1);
+	assert_ok(f, store_create(f->host->store, key, "junk", 4, &f->err));
+	assert_refused(f, volume_rename(f->host, "old", "new", &f->err),
+		       EBADMSG, lost);
+	assert_refused(f, volume_create(f->host, "new", &f->err), EBADMSG,
+		       lost);
+	assert_refused(f, volume_fork(f->host, &d, "new", &f->err), EBADMSG,
+		       lost);
+	assert_ok(f, store_get(f->host->store, key, 8, &b, &f->err));
+	assert_string_equal(buf_str(&b), "junk");
+	assert_versions(f, "old", 2);
 }
 
 static void test_record_that_a_power_cut_brings_back_goes_again(void **state)
@@ -367,7 +376,7 @@ int main(void)
 		T(test_name_of_a_volume_half_removed_is_free),
 		T(test_removed_numbers_go_along),
 		T(test_name_that_was_taken_meanwhile_takes_the_mark_back),
-		T(test_numbers_of_a_volume_half_made_are_in_nobodys_way),
+		T(test_name_of_versions_without_a_record_is_not_taken),
 		T(test_record_that_a_power_cut_brings_back_goes_again),
 		T(test_half_renamed_volume_is_read_where_nothing_is_written),
 		T(test_of_several_renames_one_wins_and_no_tag_is_lost),

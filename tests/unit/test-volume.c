@@ -538,21 +538,23 @@ static void test_fork_is_a_volume_of_its_own(void **state)
 	assert_true(digest_equal(&d, &versions[0]));
 }
 
-static void test_fork_cut_short_does_not_hinder_the_next(void **state)
+static void test_fork_cut_short_after_its_record_has_a_first_version(
+	void **state)
 {
 	struct fixture *f = *state;
-	_cleanup_(volume_freep) struct volume *same = NULL;
-	_cleanup_(volume_freep) struct volume *other = NULL;
+	_cleanup_(volume_freep) struct volume *v = NULL;
+	char key[STORE_KEY_MAX];
 
-	leave_sequence(f, "same", 1, &versions[0]);
-	leave_sequence(f, "other", 1, &versions[1]);
-	assert_ok(f, volume_fork(f->host, &versions[0], "same", &f->err));
-	assert_ok(f, volume_fork(f->host, &versions[0], "other", &f->err));
-	same = load(f, "same");
-	other = load(f, "other");
-	assert_int_equal(same->sequence, 1);
-	assert_int_equal(other->sequence, 2);
-	assert_true(digest_equal(&other->head, &versions[0]));
+	assert_ok(f, volume_fork(f->host, &versions[0], "data", &f->err));
+	store_key_sequence(key, "data", 1);
+	assert_ok(f, store_remove(f->host->store, key, &f->err));
+	assert_at(f, 1, &versions[0]);
+	assert_refused(f, volume_fork(f->host, &versions[1], "data", &f->err),
+		       EEXIST, "data");
+	/* The next one makes up for it. */
+	advance(f, "data", &versions[1]);
+	assert_at(f, 1, &versions[0]);
+	assert_at(f, 2, &versions[1]);
 }
 
 int main(void)
@@ -577,7 +579,7 @@ int main(void)
 		T(test_unfinished_numbers_of_others_are_passed_over),
 		T(test_numbers_that_are_no_version_are_told),
 		T(test_fork_is_a_volume_of_its_own),
-		T(test_fork_cut_short_does_not_hinder_the_next),
+		T(test_fork_cut_short_after_its_record_has_a_first_version),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

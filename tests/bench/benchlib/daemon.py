@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 
-from benchlib.machine import Failed, measured, run, timed
+from benchlib.machine import Failed, run, timed
 
 
 def mounts_below(directory):
@@ -90,10 +90,11 @@ class Daemon:
         seconds, text = timed(self._argv(arguments), env=self.env)
         return seconds, json.loads(text) if text else None
 
-    def peak_of(self, *arguments):
-        """layerctl; (seconds, the peak of its own memory)."""
-        seconds, _, peak = measured(self._argv(arguments), env=self.env)
-        return seconds, peak
+    def typed(self, *arguments, memory=None):
+        """Seconds of layerctl as people call it, which fails when it needs
+        more memory than that."""
+        limit = ["prlimit", f"--as={memory}"] if memory else []
+        return timed([*limit, self.tool, *arguments], env=self.env)[0]
 
     def mount(self, reference, path):
         os.makedirs(path, exist_ok=True)

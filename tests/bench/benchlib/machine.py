@@ -32,26 +32,21 @@ def run(*argv, **options):
     return done.stdout
 
 
-def measured(argv, env=None):
-    """Runs a command; (seconds, what it printed, its memory's peak)."""
+def timed(argv, env=None):
+    """Runs a command; (seconds, what it printed)."""
     argv = [str(a) for a in argv]
     with tempfile.TemporaryFile() as out:
         actions = [(os.POSIX_SPAWN_DUP2, out.fileno(), 1)]
         start = time.perf_counter()
         pid = os.posix_spawnp(argv[0], argv, env or os.environ,
                               file_actions=actions)
-        _, status, usage = os.wait4(pid, 0)
+        status = os.waitpid(pid, 0)[1]
         seconds = time.perf_counter() - start
         out.seek(0)
         text = out.read().decode()
     if status:
         raise Failed(f"{' '.join(argv)}: status {status}")
-    return seconds, text, usage.ru_maxrss * 1024
-
-
-def timed(argv, env=None):
-    """Runs a command; (seconds, what it printed)."""
-    return measured(argv, env)[:2]
+    return seconds, text
 
 
 def sync():
