@@ -542,7 +542,6 @@ static void test_fork_cut_short_after_its_record_has_a_first_version(
 	void **state)
 {
 	struct fixture *f = *state;
-	_cleanup_(volume_freep) struct volume *v = NULL;
 	char key[STORE_KEY_MAX];
 
 	assert_ok(f, volume_fork(f->host, &versions[0], "data", &f->err));
