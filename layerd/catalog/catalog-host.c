@@ -19,8 +19,19 @@ void catalog_mounts_release(struct catalog_mounts *m)
 	free(m->all);
 }
 
-int catalog_add_mount(struct catalog *c, const struct catalog_mount *m,
-		      int64_t *ret_id, struct err *err)
+/* What had its st_dev before is gone. */
+static int remove_predecessor(struct catalog *c, const struct catalog_mount *m,
+			      struct err *err)
+{
+	_cleanup_query_ struct query q = query_start(c, QUERY_MOUNT_SUCCEED);
+
+	query_number(&q, 1, m->device);
+	query_text(&q, 2, m->boot_id);
+	return query_run(&q, err);
+}
+
+static int insert_mount(struct catalog *c, const struct catalog_mount *m,
+			int64_t *ret_id, struct err *err)
 {
 	_cleanup_query_ struct query q = query_start(c, QUERY_MOUNT_ADD);
 	int r;
@@ -36,6 +47,14 @@ int catalog_add_mount(struct catalog *c, const struct catalog_mount *m,
 	if (r == 0)
 		*ret_id = sqlite3_last_insert_rowid(c->db);
 	return r;
+}
+
+int catalog_add_mount(struct catalog *c, const struct catalog_mount *m,
+		      int64_t *ret_id, struct err *err)
+{
+	int r = remove_predecessor(c, m, err);
+
+	return r < 0 ? r : insert_mount(c, m, ret_id, err);
 }
 
 int catalog_remove_mount(struct catalog *c, int64_t id, struct err *err)

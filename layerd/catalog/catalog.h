@@ -114,6 +114,7 @@ struct catalog_mount {
 	char *boot_id;
 	int64_t created;
 };
+/* Takes the place of one that had the same st_dev in this boot. */
 int catalog_add_mount(struct catalog *c, const struct catalog_mount *m,
 		      int64_t *ret_id, struct err *err);
 int catalog_remove_mount(struct catalog *c, int64_t id, struct err *err);

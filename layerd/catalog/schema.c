@@ -103,6 +103,8 @@ const char *const schema_queries[QUERY_COUNT] = {
 	[QUERY_MOUNT_ADD] =
 		"INSERT INTO mount (reference, version, path, device, boot_id,"
 		" created) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+	[QUERY_MOUNT_SUCCEED] =
+		"DELETE FROM mount WHERE device = ?1 AND boot_id = ?2",
 	[QUERY_MOUNT_REMOVE] = "DELETE FROM mount WHERE id = ?1",
 	[QUERY_MOUNT_LIST] =
 		"SELECT id, reference, version, path, device, boot_id, created"

@@ -18,6 +18,7 @@ static void release_place(struct mount_place *place)
 {
 	free(place->path);
 	free(place->root);
+	free(place->options);
 }
 
 void mount_places_release(struct mount_places *places)
@@ -36,7 +37,7 @@ static int add_place(struct mount_places *places, struct mount_place *place)
 	items = reallocarray(places->items, places->n + 1, sizeof(*items));
 	if (items)
 		places->items = items;
-	if (!items || !place->path || !place->root) {
+	if (!items || !place->path || !place->root || !place->options) {
 		release_place(place);
 		return -ENOMEM;
 	}
@@ -112,6 +113,22 @@ enum {
 	FIELDS
 };
 
+/* Behind " - ", the type and the source, which rest begins before. */
+static char *file_system_options(char *rest)
+{
+	char *options = strstr(rest, "- ");
+
+	for (int i = 0; options && i < 3; i++) {
+		options = strchr(options, ' ');
+		options += options != NULL;
+	}
+	if (!options)
+		return strdup("");
+	options[strcspn(options, "\n")] = 0;
+	unescape_octal(options);
+	return strdup(options);
+}
+
 static dev_t parse_device(const char *field)
 {
 	char *end;
@@ -153,6 +170,7 @@ static int read_mountinfo(dev_t device, pid_t pid, const char *skip,
 		place.path = strdup(field[FIELD_PATH]);
 		place.root = strdup(field[FIELD_ROOT]);
 		place.attributes = parse_attributes(field[FIELD_OPTIONS]);
+		place.options = file_system_options(save);
 		r = add_place(places, &place);
 	}
 	if (r == 0 && ferror(f))

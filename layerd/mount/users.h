@@ -18,6 +18,7 @@ struct mount_place {
 	char *root; /* what of the file system is there: "/", or a path in it */
 	uint64_t attributes; /* MOUNT_ATTR_* */
 	dev_t device;	     /* st_dev */
+	char *options;	     /* of the file system itself */
 };
 
 struct mount_places {

@@ -272,9 +272,6 @@ static int check_head(struct numbers *s)
 	uint32_t version;
 	int r;
 
-	/* That of a fork is written after the record. */
-	if (!number && v->sequence == 1)
-		return fsck_add_version(f, &v->head, s->name, 1, &version);
 	if (!number || !number->known) {
 		r = restore_number(s, v->sequence, number, &v->head,
 				   "the volume's head");

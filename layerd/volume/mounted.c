@@ -27,18 +27,37 @@ struct each {
 	struct err *err;
 };
 
+/* Once a mount is gone its st_dev may be that of something else, also of a
+ * mount of another daemon's. */
+static bool is_ours(const struct host *h, const struct mount_place *place)
+{
+	return strstr(place->options, h->lower_dir) ||
+	       strstr(place->options, h->empty_dir);
+}
+
+static const struct mount_place *find_ours(const struct host *h,
+					   const struct mount_places *places)
+{
+	for (size_t i = 0; i < places->n; i++)
+		if (is_ours(h, &places->items[i]))
+			return &places->items[i];
+	return NULL;
+}
+
 static int look(const struct catalog_mount *m, void *ctx)
 {
 	_cleanup_mount_places_ struct mount_places places = {0};
 	struct each *each = ctx;
+	const struct mount_place *place;
 	struct host *h = each->host;
 	int r = 0;
 
 	if (strcmp(m->boot_id, h->boot_id) == 0)
 		r = mount_places_find((dev_t)m->device, each->first, NULL,
 				      &places, NULL);
-	if (places.n)
-		return each->fn(m, places.items[0].path, true, each->ctx);
+	place = find_ours(h, &places);
+	if (place)
+		return each->fn(m, place->path, true, each->ctx);
 	/* Where it is cannot be told, but it may be somewhere. */
 	if (r < 0 || !is_gone(h, m, false))
 		return each->fn(m, m->path, false, each->ctx);
@@ -93,9 +112,9 @@ int mounted_forget_gone(struct host *h, struct err *err)
 	if (!devices)
 		return err_oom(err);
 	for (size_t i = 0; i < places.n; i++)
-		devices[i] = places.items[i].device;
-	qsort(devices, places.n, sizeof(*devices), compare_devices);
+		if (is_ours(h, &places.items[i]))
+			devices[f.n++] = places.items[i].device;
+	qsort(devices, f.n, sizeof(*devices), compare_devices);
 	f.devices = devices;
-	f.n = places.n;
 	return catalog_each_mount(h->catalog, forget_if_gone, &f, err);
 }
