@@ -264,6 +264,24 @@ is_version() {
 	json_is 1 .versions layerctl gc
 }
 
+@test "what has the device number of a mount that is gone keeps nothing" {
+	make_versions
+	layerctl mount --ro v@2 m2
+	umount m2
+	mount -t tmpfs none m2
+	stop_daemon
+	python3 - "$(stat -c %d m2)" <<-'E'
+		import sqlite3, sys
+		c = sqlite3.connect("state/catalog.db")
+		c.execute("UPDATE mount SET created = created - 100, device = ?",
+		          (sys.argv[1],))
+		c.commit()
+	E
+	layerctl rm v@2
+	json_is 1 .versions layerctl gc
+	umount m2
+}
+
 @test "a mount that nobody remembers stays readable" {
 	make_versions
 	layerctl mount --ro v@2 m2

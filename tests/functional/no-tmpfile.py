@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Runs a program to which no file system has O_TMPFILE: no-tmpfile.py COMMAND...
+"""Runs a program to which no file system has O_TMPFILE or RENAME_NOREPLACE:
+no-tmpfile.py COMMAND...
 
-A seccomp filter refuses it, as vfat, NFS and many FUSE servers do. SIGINT has
+A seccomp filter refuses them, as vfat, NFS and many FUSE servers do. SIGINT has
 its effect, which it has not for what a shell runs in the background.
 """
 
@@ -16,17 +17,22 @@ import sys
 
 PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 38, 22, 2
 LOAD, EQUAL, HAS, RETURN = 0x20, 0x15, 0x45, 0x06
-ALLOW, REFUSE = 0x7fff0000, 0x00050000 | errno.EOPNOTSUPP
-OPENAT = {"x86_64": 257, "aarch64": 56}[platform.machine()]
-O_TMPFILE = 0o20000000
+ALLOW, REFUSE = 0x7fff0000, 0x00050000
+OPENAT, RENAMEAT2 = {"x86_64": (257, 316),
+                     "aarch64": (56, 276)}[platform.machine()]
+O_TMPFILE, RENAME_NOREPLACE = 0o20000000, 1
 
-# Offsets in struct seccomp_data: the call's number, its third argument.
+# Offsets in struct seccomp_data: the call's number, its third and fifth argument.
 code = b"".join(struct.pack("HBBI", *i) for i in (
     (LOAD, 0, 0, 0),
     (EQUAL, 0, 3, OPENAT),
     (LOAD, 0, 0, 32),
-    (HAS, 0, 1, O_TMPFILE),
-    (RETURN, 0, 0, REFUSE),
+    (HAS, 0, 5, O_TMPFILE),
+    (RETURN, 0, 0, REFUSE | errno.EOPNOTSUPP),
+    (EQUAL, 0, 3, RENAMEAT2),
+    (LOAD, 0, 0, 48),
+    (HAS, 0, 1, RENAME_NOREPLACE),
+    (RETURN, 0, 0, REFUSE | errno.EINVAL),
     (RETURN, 0, 0, ALLOW),
 ))
 buffer = ctypes.create_string_buffer(code, len(code))

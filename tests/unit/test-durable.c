@@ -1,24 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is synced before a call of the directory store returns. */
-#include "store/store.h"
-#include "util/cleanup.h"
-#include "util/fd.h"
+
+#include "store-fixture.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <sys/stat.h>
-
-#include <cmocka.h>
-
-struct fixture {
-	char top[64];
-	struct store *store;
-	struct err err;
-};
 
 static struct stat watched;
 static int synced;
@@ -35,32 +23,6 @@ int __wrap_fsync(int fd)
 	return __real_fsync(fd);
 }
 
-static int setup(void **state)
-{
-	struct fixture *f = calloc(1, sizeof(*f));
-	const char *tmp = getenv("TMPDIR");
-	char path[128];
-
-	assert_non_null(f);
-	snprintf(f->top, sizeof(f->top), "%.40s/test-durable-XXXXXX",
-		 tmp ? tmp : "/tmp");
-	assert_non_null(mkdtemp(f->top));
-	snprintf(path, sizeof(path), "%s/store", f->top);
-	assert_int_equal(store_open_dir(&f->store, path, true, &f->err), 0);
-	*state = f;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	store_free(f->store);
-	assert_int_equal(remove_tree_at(AT_FDCWD, f->top), 0);
-	free(f);
-	return 0;
-}
-
 static void create(struct fixture *f, const char *key)
 {
 	synced = 0;
@@ -70,9 +32,9 @@ static void create(struct fixture *f, const char *key)
 static void test_a_directory_that_was_dropped_is_synced_anew(void **state)
 {
 	struct fixture *f = *state;
-	char path[128];
+	char path[256];
 
-	snprintf(path, sizeof(path), "%s/store/volumes", f->top);
+	snprintf(path, sizeof(path), "%s/volumes", f->path);
 	assert_int_equal(stat(path, &watched), 0);
 	create(f, "volumes/x/1");
 	assert_int_equal(synced, 1);
@@ -82,7 +44,7 @@ static void test_a_directory_that_was_dropped_is_synced_anew(void **state)
 	assert_int_equal(store_remove(f->store, "volumes/x/2", &f->err), 0);
 	assert_int_equal(store_drop(f->store, "volumes/x/", &f->err), 0);
 	/* Somebody else has made it, and has not synced its name yet. */
-	snprintf(path, sizeof(path), "%s/store/volumes/x", f->top);
+	snprintf(path, sizeof(path), "%s/volumes/x", f->path);
 	assert_int_equal(mkdir(path, 0700), 0);
 	create(f, "volumes/x/1");
 	assert_int_equal(synced, 1);

@@ -2,59 +2,21 @@
 
 /* The directory store: objects, records, lists, and hostile directories. */
 
+#include "store-fixture.h"
 #include "store/layout.h"
-#include "store/store.h"
-#include "util/cleanup.h"
-#include "util/fd.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <sched.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 
-#include <cmocka.h>
-
 #define BLOB "blobs/sha256/aa"
-
-struct fixture {
-	char top[64];
-	char path[128];
-	struct store *store;
-	struct err err;
-};
-
-static int setup(void **state)
-{
-	struct fixture *f = calloc(1, sizeof(*f));
-	const char *tmp = getenv("TMPDIR");
-
-	assert_non_null(f);
-	snprintf(f->top, sizeof(f->top), "%.40s/test-store-XXXXXX",
-		 tmp ? tmp : "/tmp");
-	assert_non_null(mkdtemp(f->top));
-	snprintf(f->path, sizeof(f->path), "%s/a/store", f->top);
-	assert_int_equal(store_open_dir(&f->store, f->path, true, &f->err), 0);
-	*state = f;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	store_free(f->store);
-	assert_int_equal(remove_tree_at(AT_FDCWD, f->top), 0);
-	free(f);
-	return 0;
-}
 
 /* A path below the store, in a static buffer. */
 static const char *below(struct fixture *f, const char *key)
@@ -94,21 +56,6 @@ static size_t count(struct fixture *f, const char *prefix)
 	assert_int_equal(store_list(f->store, prefix, count_key, &n, &f->err),
 			 0);
 	return n;
-}
-
-/* Names in a directory that begin with a dot, other than "." and "..". */
-static size_t leftovers(const char *path)
-{
-	char command[600], line[16] = "";
-	FILE *p;
-
-	snprintf(command, sizeof(command),
-		 "find '%s' -name '.?*' ! -name .lock | wc -l", path);
-	p = popen(command, "re");
-	assert_non_null(p);
-	assert_non_null(fgets(line, sizeof(line), p));
-	assert_int_equal(pclose(p), 0);
-	return strtoul(line, NULL, 10);
 }
 
 static void test_object_comes_back_whole_and_in_ranges(void **state)

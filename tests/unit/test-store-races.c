@@ -2,9 +2,7 @@
 
 /* The directory store among racing processes, killed ones and full disks. */
 
-#include "store/store.h"
-#include "util/cleanup.h"
-#include "util/fd.h"
+#include "store-fixture.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,10 +10,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sched.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -24,41 +19,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#include <cmocka.h>
-
 #define BLOB "blobs/sha256/aa"
-
-struct fixture {
-	char top[64];
-	char path[128];
-	struct store *store;
-	struct err err;
-};
-
-static int setup(void **state)
-{
-	struct fixture *f = calloc(1, sizeof(*f));
-	const char *tmp = getenv("TMPDIR");
-
-	assert_non_null(f);
-	snprintf(f->top, sizeof(f->top), "%.40s/test-store-XXXXXX",
-		 tmp ? tmp : "/tmp");
-	assert_non_null(mkdtemp(f->top));
-	snprintf(f->path, sizeof(f->path), "%s/a/store", f->top);
-	assert_int_equal(store_open_dir(&f->store, f->path, true, &f->err), 0);
-	*state = f;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	store_free(f->store);
-	assert_int_equal(remove_tree_at(AT_FDCWD, f->top), 0);
-	free(f);
-	return 0;
-}
 
 static void assert_content(struct fixture *f, const char *key, const char *want)
 {
@@ -67,21 +28,6 @@ static void assert_content(struct fixture *f, const char *key, const char *want)
 	assert_int_equal(store_get(f->store, key, 1 << 20, &b, &f->err), 0);
 	assert_int_equal(b.size, strlen(want));
 	assert_memory_equal(b.data, want, b.size);
-}
-
-/* Names in a directory that begin with a dot, other than "." and "..". */
-static size_t leftovers(const char *path)
-{
-	char command[600], line[16] = "";
-	FILE *p;
-
-	snprintf(command, sizeof(command),
-		 "find '%s' -name '.?*' ! -name .lock | wc -l", path);
-	p = popen(command, "re");
-	assert_non_null(p);
-	assert_non_null(fgets(line, sizeof(line), p));
-	assert_int_equal(pclose(p), 0);
-	return strtoul(line, NULL, 10);
 }
 
 #define CHECK(x)                                                               \
