@@ -29,7 +29,8 @@
 #define FILE_MIN ((uint64_t)256 << 10)
 /* A walk through an index with less data per inode does not pay either. */
 #define BYTES_PER_INODE_MIN ((uint64_t)16 << 10)
-#define PIECE ((uint64_t)256 << 10)
+/* That of a huge page on most machines. */
+#define PIECE ((uint64_t)2 << 20)
 #define NICE 5
 /* Part of all memory that is left free. */
 #define FREE_PART 8
@@ -63,7 +64,7 @@ struct work {
 	dev_t device;
 	int tar_fd;
 	size_t page_size;
-	uint8_t *piece; /* of PIECE bytes, for what is read */
+	uint8_t *resident; /* a byte for each page of a piece */
 };
 
 static bool memory_is_free(void)
@@ -80,41 +81,94 @@ static bool is_mounted(const struct work *w)
 	return lstat(w->path, &st) == 0 && st.st_dev == w->device;
 }
 
-/* Whether a run of the tarball is in the page cache, all but an eighth. */
-static bool is_resident(const struct work *w, uint64_t offset, uint64_t length)
+/* A piece of a file, mapped. mmap wants its offset aligned, which may need one
+ * page more. */
+struct window {
+	void *start;
+	size_t size;
+	size_t pages;
+	size_t found; /* of them in the page cache */
+};
+
+static int window_open(const struct work *w, int fd, uint64_t offset,
+		       uint64_t length, struct window *ret)
 {
-	/* Aligned as mmap wants it, which may need one page more. */
 	uint64_t skip = offset % w->page_size;
 	size_t n = (size_t)((skip + length + w->page_size - 1) / w->page_size);
-	unsigned char pages[PIECE / 4096 + 1];
-	size_t found = 0;
-	bool known;
-	void *p;
+	struct window new = {.size = n * w->page_size, .pages = n};
+	int r = 0;
 
-	p = mmap(NULL, n * w->page_size, PROT_READ, MAP_SHARED, w->tar_fd,
-		 (off_t)(offset - skip));
-	if (p == MAP_FAILED)
-		return false;
-	known = n <= sizeof(pages) && mincore(p, n * w->page_size, pages) == 0;
-	for (size_t i = 0; known && i < n; i++)
-		found += pages[i] & 1;
-	(void)munmap(p, n * w->page_size);
-	return found >= n - n / 8;
+	new.start = mmap(NULL, new.size, PROT_READ, MAP_SHARED, fd,
+			 (off_t)(offset - skip));
+	if (new.start == MAP_FAILED)
+		return -errno;
+	if (mincore(new.start, new.size, w->resident) < 0)
+		r = -errno;
+	for (size_t i = 0; r == 0 && i < n; i++)
+		new.found += w->resident[i] & 1;
+	if (r < 0)
+		(void)munmap(new.start, new.size);
+	else
+		*ret = new;
+	return r;
 }
 
+static void window_close(struct window *window)
+{
+	(void)munmap(window->start, window->size);
+}
+
+/* Whether the tarball has it, all but an eighth. */
+static bool is_in_memory(const struct work *w, uint64_t offset, uint64_t length)
+{
+	struct window tar;
+
+	if (window_open(w, w->tar_fd, offset, length, &tar) < 0)
+		return false;
+	window_close(&tar);
+	return tar.found >= tar.pages - tar.pages / 8;
+}
+
+/*
+ * Through single pages, such as reads at random leave, reads stay slower by a
+ * quarter than through large folios (6.18). So what was read in places is
+ * dropped, which costs less than it gains. A mapping that wants huge pages gets
+ * a folio of a whole piece at once, aligned in the file; readahead of a reader
+ * in order comes to such folios after megabytes only.
+ */
+static int warm_piece(const struct work *w, int fd, uint64_t offset,
+		      uint64_t length, bool whole)
+{
+	struct window here;
+	int r = window_open(w, fd, offset, length, &here);
+
+	if (r < 0)
+		return r;
+	/* Nothing before or behind the piece. */
+	(void)madvise(here.start, here.size, MADV_RANDOM);
+	if (whole)
+		(void)madvise(here.start, here.size, MADV_HUGEPAGE);
+	if (here.found && here.found < here.pages)
+		(void)posix_fadvise(fd, (off_t)offset, (off_t)length,
+				    POSIX_FADV_DONTNEED);
+	if (here.found < here.pages &&
+	    madvise(here.start, here.size, MADV_POPULATE_READ) < 0)
+		r = -errno;
+	window_close(&here);
+	return r;
+}
+
+/* whole: a file without holes. */
 static int warm_run(const struct work *w, int fd, uint64_t tar_offset,
-		    uint64_t offset, uint64_t length)
+		    uint64_t offset, uint64_t length, bool whole)
 {
 	for (uint64_t done = 0; done < length; done += PIECE) {
 		uint64_t n = MIN(length - done, PIECE);
 
 		if (w->warmer->stop || !memory_is_free() || !is_mounted(w))
 			return -ECANCELED;
-		/* A read in order, as the page cache then gets large folios;
-		 * those of readahead(2) are single pages, through which reads
-		 * stay slower by a quarter (6.18). */
-		if (is_resident(w, tar_offset + done, n) &&
-		    pread(fd, w->piece, n, (off_t)(offset + done)) < 0)
+		if (is_in_memory(w, tar_offset + done, n) &&
+		    warm_piece(w, fd, offset + done, n, whole) < 0)
 			return -ECANCELED;
 	}
 	return 0;
@@ -144,10 +198,10 @@ static int warm_file(const struct entry *e, uint64_t nid, void *ctx,
 	if (fd < 0)
 		return 0;
 	if (!e->sparse)
-		return warm_run(w, fd, tar_offset, 0, e->size);
+		return warm_run(w, fd, tar_offset, 0, e->size, true);
 	for (size_t i = 0; r == 0 && i < e->n_extents; i++) {
 		r = warm_run(w, fd, tar_offset, e->extents[i].offset,
-			     e->extents[i].length);
+			     e->extents[i].length, false);
 		tar_offset += e->extents[i].length;
 	}
 	return r;
@@ -169,7 +223,7 @@ static void warm_image(struct warmer *warmer, const struct image *image)
 {
 	_cleanup_cache_layer_ struct cache_layer layer = CACHE_LAYER_INIT;
 	_cleanup_(erofs_reader_freep) struct erofs_reader *reader = NULL;
-	_cleanup_free_ uint8_t *piece = malloc(PIECE);
+	_cleanup_free_ uint8_t *resident = NULL;
 	_cleanup_free_ char *path = NULL;
 	char hex[DIGEST_HEX_SIZE];
 	struct work w = {.warmer = warmer,
@@ -180,8 +234,9 @@ static void warm_image(struct warmer *warmer, const struct image *image)
 		     digest_hex(&image->object, hex)) < 0)
 		return;
 	w.path = path;
-	w.piece = piece;
-	if (piece && open_image(&w) == 0 &&
+	resident = malloc(PIECE / w.page_size + 1);
+	w.resident = resident;
+	if (resident && open_image(&w) == 0 &&
 	    cache_layer_open(warmer->cache, &image->tar, &layer, NULL) == 0 &&
 	    erofs_reader_open_fd(&reader, layer.index_fd, NULL) == 0 &&
 	    layer.tar_size / (erofs_reader_inodes(reader) + 1) >=

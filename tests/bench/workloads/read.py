@@ -12,7 +12,7 @@ holds the same file and was mounted just as freshly.
 import os
 
 from benchlib.machine import (Failed, fio, random_file, read_through,
-                              run as command)
+                              run as command, touch_memory)
 from benchlib.measure import rounds, speed
 
 PATTERNS = (("1 MiB in order", "read", "1M"),
@@ -35,18 +35,19 @@ def warm(context, paths, size, seconds):
     return rows
 
 
-def remount(daemon, mount):
+def remount(daemon, mount, size):
     daemon.ctl("unmount", mount)
     if daemon.images():
         raise Failed("the image is still mounted")
     read_through(daemon.layer_tar("data@1"))
+    touch_memory(2 * size << 20)
     daemon.mount("data@1", mount)
     return os.path.join(mount, "file")
 
 
 def fresh(context, daemon, plain, mount, size, seconds):
     def ours(pattern, piece):
-        return 1 / fio(remount(daemon, mount), pattern, piece, seconds)
+        return 1 / fio(remount(daemon, mount, size), pattern, piece, seconds)
 
     def theirs(pattern, piece):
         read_through(plain)
@@ -72,10 +73,11 @@ def first_pass(context, daemon, plain, mount, size):
     peer = context.make("peer")
 
     def ours(pattern, piece):
-        return 1 / fio(remount(daemon, mount), pattern, piece)
+        return 1 / fio(remount(daemon, mount, size), pattern, piece)
 
     def erofs(pattern, piece):
         read_through(image)
+        touch_memory(2 * size << 20)
         command("mount", "-t", "erofs", "-o", "ro,loop", image, peer)
         try:
             return 1 / fio(os.path.join(peer, "file"), pattern, piece)
