@@ -231,6 +231,7 @@ static int serve(int stop_fd, int ready_fd, struct err *err)
 	_cleanup_(server_freep) struct server *server = NULL;
 	_cleanup_free_ char *notice = NULL;
 	const char *runtime_dir = paths_runtime_dir();
+	struct err sweep = ERR_INIT;
 	int listen_fd, activated, r;
 
 	r = host_open(&host, paths_state_dir(), runtime_dir, &notice, err);
@@ -259,6 +260,8 @@ static int serve(int stop_fd, int ready_fd, struct err *err)
 	tell_manager(ready_fd >= 0, "STOPPING=1");
 	if (!activated)
 		listen_remove(runtime_dir);
+	if (mounting_sweep(host, &sweep) < 0)
+		log_warning("%s", sweep.text);
 	log_info("layerd ends; what is mounted stays mounted");
 	return r;
 }

@@ -4,6 +4,7 @@
 
 #include "format/reference.h"
 #include "volume/gc.h"
+#include "volume/mounting.h"
 #include "volume/remove.h"
 
 int method_remove(struct call *c)
@@ -34,6 +35,8 @@ int method_collect(struct call *c)
 	bool dry_run = false;
 	int r = call_get_bool(c, "dry_run", &dry_run);
 
+	if (r == 0 && !dry_run)
+		r = mounting_sweep(c->host, &c->err);
 	if (r == 0)
 		r = gc_run(c->host, dry_run, &c->progress, &result, &c->err);
 	if (r < 0)

@@ -452,8 +452,6 @@ static int unmount_readonly(struct call *c, const struct target *t, bool lazy)
 	if (r < 0)
 		return report_busy(c, r, t->path, (dev_t)t->device);
 	r = catalog_remove_mount(c->host->catalog, find.id, &c->err);
-	if (r == 0)
-		r = mounting_sweep(c->host, &c->err);
 	if (r < 0)
 		return r;
 	log_info("the version at %s is unmounted", t->path);
@@ -480,8 +478,6 @@ int method_unmount(struct call *c)
 		r = unmount_writable(c, s, t.path, lazy, discard);
 	else if (r == -ENOENT && !c->err.code)
 		r = unmount_readonly(c, &t, lazy);
-	if (r == 0 && discard)
-		(void)mounting_sweep(c->host, NULL);
 	return r;
 }
 

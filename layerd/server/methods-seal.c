@@ -8,7 +8,6 @@
 #include "util/cleanup.h"
 #include "util/fault.h"
 #include "util/log.h"
-#include "volume/mounting.h"
 #include "volume/seal.h"
 
 #include <errno.h>
@@ -90,8 +89,6 @@ static int finalize(struct call *c, struct session *s,
 	r = fault_point("finalize.sealed");
 	if (r == 0)
 		r = session_remove(c->host, s, &c->err);
-	if (r == 0)
-		r = mounting_sweep(c->host, &c->err);
 	if (r < 0)
 		err_prefix(&c->err, r,
 			   "volume %s is sealed, but its session did not end "

@@ -53,6 +53,9 @@ static int open_layer(struct host *h, const struct version_layer *layer,
 		       report_fill, &fill, err);
 	if (r == -EBADMSG)
 		contents_forget_layer(h, &layer->tar);
+	/* An image that nothing uses would be of the files before. */
+	if (r == 0)
+		r = mounting_sweep(h, err);
 	if (r == 0)
 		r = cache_layer_open(h->cache, &layer->tar, ret, err);
 	if (r == CACHE_E_MISSING)

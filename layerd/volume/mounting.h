@@ -22,5 +22,9 @@ int mounting_open_layer(struct host *h, const struct version_layer *layer,
 			const struct progress *progress,
 			struct cache_layer *ret, struct err *err);
 
-/* Unmounts the EROFS images that no session and no recorded mount uses. */
+/*
+ * Unmounts the EROFS images that no session and no recorded mount uses. Nobody
+ * has to at the end of a mount: whoever mounts the version again soon finds its
+ * files in memory.
+ */
 int mounting_sweep(struct host *h, struct err *err);

@@ -62,13 +62,58 @@ os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)' "state/cache/$tar/tar"
 	[ "$(resident m/large)" -lt $((1 << 20)) ]
 }
 
-@test "an image is let go of when it is unmounted" {
+images() {
+	grep -c "$T/run/lower/" /proc/self/mountinfo
+}
+
+@test "a version that is mounted again soon is still in memory" {
+	mkdir src
+	head -c 8M /dev/urandom >src/large
+	layerctl new hot --from src
+	layerctl mount hot@1 m
+	cat m/large >/dev/null
+	layerctl unmount m
+	[ "$(images)" = 1 ]
+	evict hot
+	layerctl mount hot@1 m
+	is_warm m/large $((8 << 20))
+}
+
+@test "an image that is being copied is let go of at once" {
 	mkdir src
 	head -c 64M /dev/urandom >src/large
 	layerctl new hot --from src
 	layerctl mount hot@1 m
 	layerctl unmount m
-	not grep -q "$T/run/lower/" /proc/self/mountinfo
+	layerctl gc
+	[ "$(images)" = 0 ]
 	layerctl mount hot@1 m
 	wait_for 'is_warm m/large $((64 << 20))'
+}
+
+@test "an image that nothing uses ends with the daemon" {
+	mkdir src
+	echo x >src/file
+	layerctl new cold --from src
+	layerctl mount cold@1 m
+	layerctl unmount m
+	[ "$(images)" = 1 ]
+	stop_daemon
+	[ "$(images)" = 0 ]
+}
+
+@test "what comes into the cache anew is mounted anew" {
+	local tar
+	mkdir src
+	echo right >src/file
+	layerctl new cold --from src
+	layerctl mount cold@1 m
+	layerctl unmount m
+	# Of the file that the image is on nothing is right any more.
+	tar=$(echo state/cache/*/tar)
+	head -c "$(stat -c %s "$tar")" /dev/zero |
+		dd of="$tar" conv=notrunc status=none
+	rm "$tar"
+	layerctl mount cold@1 m
+	[ "$(cat m/file)" = right ]
 }

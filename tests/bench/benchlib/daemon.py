@@ -113,6 +113,11 @@ class Daemon:
         return [p for p in mounts_below(self.runtime)
                 if p.startswith(lower + "/")]
 
+    def drop_images(self):
+        """Unmounts those of versions that were mounted a moment ago."""
+        for path in self.images():
+            run("umount", "-l", path)
+
     def reset_peak(self):
         with open(f"/proc/{self.process.pid}/clear_refs", "w",
                   encoding="ascii") as f:

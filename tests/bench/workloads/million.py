@@ -27,14 +27,19 @@ def mounts(context, daemon, name, count):
     path = context.make("mount")
     kept = context.make("kept")
 
-    def once(reference, *unmount):
+    def again(reference, *unmount):
         seconds = daemon.timed("mount", reference, path)[0]
         daemon.ctl("unmount", path, *unmount)
         return seconds
 
+    def once(reference, *unmount):
+        daemon.drop_images()
+        return again(reference, *unmount)
+
     def cold(_):
+        daemon.drop_images()
         drop_caches()
-        return once(f"{name}@1")
+        return again(f"{name}@1")
 
     fresh = rounds({
         "cold": cold,
@@ -42,7 +47,7 @@ def mounts(context, daemon, name, count):
         "writable": lambda i: once(name, "--discard"),
     }, context.repeat)
     daemon.mount(f"{name}@1", kept)
-    shared = rounds({"image mounted": lambda i: once(f"{name}@1")},
+    shared = rounds({"image mounted": lambda i: again(f"{name}@1")},
                     context.repeat)
     daemon.ctl("unmount", kept)
     what = f"mount a version of {count:,} files"
