@@ -40,6 +40,9 @@ struct host {
 	 * as well takes that first.
 	 */
 	pthread_mutex_t sessions_lock;
+	/* A layer came into the cache: an image that nothing uses may be of
+	 * files that were there before. */
+	atomic_bool refilled;
 
 	/*
 	 * Held for reading while a volume gets a version: its sequence object

@@ -53,11 +53,10 @@ static int open_layer(struct host *h, const struct version_layer *layer,
 		       report_fill, &fill, err);
 	if (r == -EBADMSG)
 		contents_forget_layer(h, &layer->tar);
-	/* An image that nothing uses would be of the files before. */
-	if (r == 0)
-		r = mounting_sweep(h, err);
-	if (r == 0)
+	if (r == 0) {
+		h->refilled = true;
 		r = cache_layer_open(h->cache, &layer->tar, ret, err);
+	}
 	if (r == CACHE_E_MISSING)
 		return err_set(err, EIO,
 			       "a layer left the cache while it was to be "
@@ -129,6 +128,98 @@ static int make_plan(struct host *h, const struct version_layer *layers,
 	return mount_plan_make(request, ret, err);
 }
 
+struct used {
+	struct host *host;
+	struct digest *items;
+	size_t n;
+};
+
+static int use_layers(struct used *u, const struct version_layer *layers,
+		      size_t n)
+{
+	struct digest *items;
+
+	items = reallocarray(u->items, u->n + n + 1, sizeof(*items));
+	if (!items)
+		return -ENOMEM;
+	u->items = items;
+	for (size_t i = 0; i < n; i++)
+		items[u->n++] = layers[i].object;
+	return 0;
+}
+
+static int use_session(const char *id, struct session *s,
+		       const struct err *problem, void *ctx)
+{
+	(void)id;
+	if (s)
+		return use_layers(ctx, s->layers, s->n_layers);
+	return problem->code == -EBADMSG ? 0 : problem->code;
+}
+
+static int use_mount(const struct catalog_mount *m, void *ctx)
+{
+	_cleanup_(version_freep) struct version *v = NULL;
+	struct used *u = ctx;
+	int r = version_load(u->host, &m->version, &v, NULL);
+
+	if (r == 0)
+		return use_layers(u, v->layers, v->n_layers);
+	return r == -ENOMEM ? r : 0;
+}
+
+static bool is_used(const struct used *u, const char *name)
+{
+	struct digest object;
+
+	if (digest_parse(name, &object) < 0)
+		return true;
+	for (size_t i = 0; i < u->n; i++)
+		if (digest_equal(&u->items[i], &object))
+			return true;
+	return false;
+}
+
+/* With the lock held. */
+static int sweep(struct host *h, struct err *err)
+{
+	struct used used = {.host = h};
+	struct dirent *d;
+	DIR *dir = NULL;
+	int r = session_each(h, use_session, &used, err);
+
+	if (r == 0)
+		r = catalog_each_mount(h->catalog, use_mount, &used, err);
+	if (r == 0)
+		dir = opendir(h->lower_dir);
+	while (dir && (d = readdir(dir))) {
+		_cleanup_free_ char *path = NULL;
+
+		if (is_used(&used, d->d_name) ||
+		    asprintf(&path, "%s/%s", h->lower_dir, d->d_name) < 0)
+			continue;
+		/* What cannot be removed now is tried again next time. */
+		if (mount_drop(path, NULL) == 0)
+			(void)rmdir(path);
+	}
+	if (dir)
+		(void)closedir(dir);
+	free(used.items);
+	if (r < 0 && err && !err->code)
+		return err_errno(err, r, "cannot tell which layers are in use");
+	return r;
+}
+
+int mounting_sweep(struct host *h, struct err *err)
+{
+	int r;
+
+	pthread_mutex_lock(&h->sessions_lock);
+	r = sweep(h, err);
+	pthread_mutex_unlock(&h->sessions_lock);
+	return r;
+}
+
 /* The topmost first: it has what was written last. */
 static void warm_images(struct host *h, struct mount_plan *plan,
 			const struct version_layer *layers, size_t n)
@@ -144,6 +235,20 @@ static void warm_images(struct host *h, struct mount_plan *plan,
 			warmer_add(h->warmer, &layers[i].tar,
 				   &layers[i].object);
 		}
+}
+
+/* With the lock held. */
+static int apply(struct host *h, struct mount_plan *plan, int *ret_fd,
+		 struct err *err)
+{
+	int r = 0;
+
+	if (atomic_exchange(&h->refilled, false)) {
+		r = sweep(h, err);
+		if (r < 0)
+			h->refilled = true;
+	}
+	return r < 0 ? r : mount_plan_apply(plan, ret_fd, err);
 }
 
 int mounting_make(struct host *h, const struct version_layer *layers, size_t n,
@@ -165,7 +270,7 @@ int mounting_make(struct host *h, const struct version_layer *layers, size_t n,
 	if (r < 0)
 		return r;
 	pthread_mutex_lock(&h->sessions_lock);
-	r = mount_plan_apply(&plan, ret_fd, err);
+	r = apply(h, &plan, ret_fd, err);
 	pthread_mutex_unlock(&h->sessions_lock);
 	if (r == 0)
 		warm_images(h, &plan, layers, n);
@@ -320,86 +425,4 @@ int session_mount(struct host *h, struct session *s,
 	*ret_root_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return *ret_root_fd < 0 ? err_errno(err, errno, "cannot open %s", path)
 				: 0;
-}
-
-struct used {
-	struct host *host;
-	struct digest *items;
-	size_t n;
-};
-
-static int use_layers(struct used *u, const struct version_layer *layers,
-		      size_t n)
-{
-	struct digest *items;
-
-	items = reallocarray(u->items, u->n + n + 1, sizeof(*items));
-	if (!items)
-		return -ENOMEM;
-	u->items = items;
-	for (size_t i = 0; i < n; i++)
-		items[u->n++] = layers[i].object;
-	return 0;
-}
-
-static int use_session(const char *id, struct session *s,
-		       const struct err *problem, void *ctx)
-{
-	(void)id;
-	if (s)
-		return use_layers(ctx, s->layers, s->n_layers);
-	return problem->code == -EBADMSG ? 0 : problem->code;
-}
-
-static int use_mount(const struct catalog_mount *m, void *ctx)
-{
-	_cleanup_(version_freep) struct version *v = NULL;
-	struct used *u = ctx;
-	int r = version_load(u->host, &m->version, &v, NULL);
-
-	if (r == 0)
-		return use_layers(u, v->layers, v->n_layers);
-	return r == -ENOMEM ? r : 0;
-}
-
-static bool is_used(const struct used *u, const char *name)
-{
-	struct digest object;
-
-	if (digest_parse(name, &object) < 0)
-		return true;
-	for (size_t i = 0; i < u->n; i++)
-		if (digest_equal(&u->items[i], &object))
-			return true;
-	return false;
-}
-
-int mounting_sweep(struct host *h, struct err *err)
-{
-	struct used used = {.host = h};
-	struct dirent *d;
-	DIR *dir = NULL;
-	int r;
-
-	pthread_mutex_lock(&h->sessions_lock);
-	r = session_each(h, use_session, &used, err);
-	if (r == 0)
-		r = catalog_each_mount(h->catalog, use_mount, &used, err);
-	if (r == 0)
-		dir = opendir(h->lower_dir);
-	while (dir && (d = readdir(dir))) {
-		_cleanup_free_ char *path = NULL;
-
-		if (is_used(&used, d->d_name) ||
-		    asprintf(&path, "%s/%s", h->lower_dir, d->d_name) < 0)
-			continue;
-		/* What cannot be removed now is tried again next time. */
-		if (mount_drop(path, NULL) == 0)
-			(void)rmdir(path);
-	}
-	if (dir)
-		(void)closedir(dir);
-	pthread_mutex_unlock(&h->sessions_lock);
-	free(used.items);
-	return r;
 }
