@@ -174,10 +174,6 @@ class Layerd(Tool):
 
     def open(self, tree, file):
         self.daemon.drop_images()
-        return self.open_again(file)
-
-    def open_again(self, file):
-        """With the image still mounted, as it is for a minute."""
         seconds = self.daemon.timed("mount", "tree@1", self.mount_point)[0]
         start = time.perf_counter()
         read_file(os.path.join(self.mount_point, file))

@@ -10,6 +10,9 @@ import time
 
 from benchlib.machine import Failed, run, timed
 
+# Seconds.
+PATIENCE = 60
+
 
 def mounts_below(directory):
     """Mount points in a directory, the innermost last."""
@@ -114,9 +117,15 @@ class Daemon:
                 if p.startswith(lower + "/")]
 
     def drop_images(self):
-        """Unmounts those of versions that were mounted a moment ago."""
+        """Unmounts those of versions that were mounted a moment ago, when what
+        still copies files in them is done."""
+        end = time.monotonic() + PATIENCE
         for path in self.images():
-            run("umount", "-l", path)
+            while subprocess.run(["umount", path], check=False,
+                                 stderr=subprocess.DEVNULL).returncode:
+                if time.monotonic() > end:
+                    raise Failed(f"{path} stays busy")
+                time.sleep(0.01)
 
     def reset_peak(self):
         with open(f"/proc/{self.process.pid}/clear_refs", "w",

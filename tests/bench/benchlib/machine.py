@@ -6,16 +6,12 @@ half a millisecond, where subprocess takes several.
 """
 
 import json
-import mmap
 import os
 import platform
 import subprocess
 import sys
 import tempfile
 import time
-
-
-PAGE = mmap.PAGESIZE
 
 
 class Failed(Exception):
@@ -70,17 +66,6 @@ def read_through(*paths):
         with open(path, "rb", buffering=0) as f:
             while f.read(1 << 20):
                 pass
-
-
-def touch_memory(size):
-    """Leaves so many bytes free that the machine has behind them for a moment.
-
-    The host of a virtual machine takes back what has been free for two seconds
-    (free page reporting), and each page of that costs 14 microseconds again."""
-    with mmap.mmap(-1, size) as memory:
-        memory.madvise(mmap.MADV_HUGEPAGE)
-        for i in range(0, size, PAGE):
-            memory[i] = 1
 
 
 def random_file(path, size):

@@ -89,10 +89,6 @@ def measure(kind, context, master, tree, files, size):
         if hasattr(tool, "open"):
             result["open"] = statistics.median(
                 tool.open(tree, files[i * len(files) // 5]) for i in range(5))
-            if isinstance(tool, Layerd):
-                result["again"] = statistics.median(
-                    tool.open_again(files[i * len(files) // 5])
-                    for i in range(5))
             # What a command takes that does nothing.
             result["process"] = statistics.median(
                 timed(["true"])[0] for _ in range(5))
@@ -143,10 +139,6 @@ def rows(samples, count, size):
     opening = f"open {tree} to the first file read"
     for kind in (Restic, Casync):
         result.append(against(opening, "open", kind, 10.0, 100.0))
-    for kind in (Restic, Casync):
-        result.append(duration(opening + ", within a minute again",
-                               of(Layerd, "again"), kind.name,
-                               of(kind, "open"), 10.0, 100.0))
     result.append(duration(opening, of(Layerd, "open"), "true, a process",
                            of(Layerd, "process"), None, None))
     for kind in PEERS:
