@@ -8,6 +8,7 @@ half a millisecond, where subprocess takes several.
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import tempfile
@@ -40,7 +41,12 @@ def timed(argv, env=None):
         start = time.perf_counter()
         pid = os.posix_spawnp(argv[0], argv, env or os.environ,
                               file_actions=actions)
-        status = os.waitpid(pid, 0)[1]
+        try:
+            status = os.waitpid(pid, 0)[1]
+        except BaseException:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            raise
         seconds = time.perf_counter() - start
         out.seek(0)
         text = out.read().decode()
