@@ -22,6 +22,7 @@ struct janitor {
 	pthread_cond_t wake;
 	bool stop;
 	bool trash;
+	struct timespec look; /* when to look around next */
 	/* A layer that does not fit stays unsynced, and is fetched again
 	 * after a reboot. */
 	struct digest sync[SYNC_MAX];
@@ -48,15 +49,18 @@ static void forget_mounts(struct janitor *j)
 		log_warning("%s", err.text);
 }
 
-/* Until there is something to do; true if it is time to look around. */
+/* Until there is something to do; true if it is time to look around, which
+ * tasks do not put off. */
 static bool wait_for_task(struct janitor *j)
 {
-	struct timespec until;
-
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += LOOK_SECONDS;
 	return pthread_cond_clockwait(&j->wake, &j->lock, CLOCK_MONOTONIC,
-				      &until) == ETIMEDOUT;
+				      &j->look) == ETIMEDOUT;
+}
+
+static void set_next_look(struct janitor *j)
+{
+	clock_gettime(CLOCK_MONOTONIC, &j->look);
+	j->look.tv_sec += LOOK_SECONDS;
 }
 
 static void sync_layer(struct janitor *j, const struct digest *tar)
@@ -87,6 +91,7 @@ static void *janitor_main(void *ctx)
 		} else if (wait_for_task(j)) {
 			pthread_mutex_unlock(&j->lock);
 			forget_mounts(j);
+			set_next_look(j);
 			pthread_mutex_lock(&j->lock);
 		}
 	}
@@ -103,6 +108,7 @@ int janitor_new(struct janitor **ret, struct host *h, struct err *err)
 		return err_oom(err);
 	j->host = h;
 	j->trash = true;
+	set_next_look(j);
 	pthread_mutex_init(&j->lock, NULL);
 	pthread_cond_init(&j->wake, NULL);
 	r = pthread_create(&j->thread, NULL, janitor_main, j);

@@ -130,11 +130,10 @@ static bool is_in_memory(const struct work *w, uint64_t offset, uint64_t length)
 }
 
 /*
- * Through single pages, such as reads at random leave, reads stay slower by a
- * quarter than through large folios (6.18). So what was read in places is
- * dropped, which costs less than it gains. A mapping that wants huge pages gets
- * a folio of a whole piece at once, aligned in the file; readahead of a reader
- * in order comes to such folios after megabytes only.
+ * Single pages, such as reads at random leave, keep a piece from becoming one
+ * large folio, so what was read in places is dropped. A mapping that wants huge
+ * pages gets a folio of a whole piece at once, aligned in the file; readahead
+ * of a reader in order comes to such folios after megabytes only (6.18).
  */
 static int warm_piece(const struct work *w, int fd, uint64_t offset,
 		      uint64_t length, bool whole)

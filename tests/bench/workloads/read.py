@@ -41,8 +41,8 @@ def warm(context, paths, size, seconds):
 
 def remount(daemon, mount):
     """At once: the host of a virtual machine takes back what has been free for
-    two seconds (free page reporting), and each page of that costs it as much
-    as 14 microseconds again. The new mount has the pages of the old one."""
+    two seconds (free page reporting), and gives it again page by page. The new
+    mount has the pages of the old one."""
     read_through(daemon.layer_tar("data@1"))
     daemon.ctl("unmount", mount)
     daemon.drop_images()
